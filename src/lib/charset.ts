@@ -1,0 +1,538 @@
+/**
+ * Character sets by their Java names: decoding in pieces with known byte positions, and encoding. UTF-8, ISO-8859-1,
+ * US-ASCII and UTF-16 need nothing but Node; GBK and GB18030 decode through ICU (TextDecoder), which is three times as
+ * fast as iconv-lite; all others and all encoding use iconv-lite, loaded on first need (20 ms), because ICU's tables for
+ * them differ between Node versions (windows-1252, Shift_JIS).
+ * A character cut at the end of a piece is held back by its byte structure, so decoders keep no hidden state and the
+ * position of every character is known. Malformed input follows java.nio.charset.CodingErrorAction.
+ */
+import { isAscii, isUtf8 } from 'node:buffer';
+import { createRequire } from 'node:module';
+import { AppError } from './errors.ts';
+
+/** What to do with bytes that are not of the character set: stop, put U+FFFD in their place, or leave them out. */
+export type MalformedPolicy = 'FAIL' | 'REPLACE' | 'IGNORE';
+
+/** Bytes that are not of the declared character set, under policy FAIL. */
+export class MalformedInputError extends AppError {
+  /** Byte position of the first bad byte, counted from the start of what the decoder was given (for `decode`: of its argument). */
+  readonly position: number;
+  constructor(charset: string, position: number) {
+    super('MALFORMED_INPUT', `byte ${position} is not valid ${charset}`, {
+      fix: 'Name the character set that the input really has, or choose the REPLACE or IGNORE policy where there is one.',
+    });
+    this.position = position;
+  }
+}
+
+/** Decodes a stream in pieces. */
+export interface CharsetDecoder {
+  /** The characters that are complete with this piece. @throws MalformedInputError under FAIL; the decoder is spent then */
+  write(piece: Buffer): string;
+  /** What was held back, at the end of the stream (always malformed). */
+  end(): string;
+  /** Bytes turned into characters so far: the position where another decoder could go on. */
+  readonly position: number;
+  /** Bytes held back, the head of a character whose rest has not come yet. */
+  readonly pending: number;
+}
+
+export interface Charset {
+  /** Java's canonical name. */
+  readonly name: string;
+  readonly isUtf8: boolean;
+  readonly isSingleByte: boolean;
+  /** Bytes below 0x80 outside multi-byte characters are ASCII, and 0x0A and 0x0D never occur inside one: lines can be cut as bytes. */
+  readonly asciiCompatible: boolean;
+  /** Smallest step in bytes: 2 for UTF-16, 4 for UTF-32, else 1. */
+  readonly unitBytes: 1 | 2 | 4;
+  /**
+   * The character set a stream really has, and how many bytes its byte order mark takes: for UTF-16 and UTF-32 without
+   * LE/BE the first bytes of the stream tell; all others answer themselves and 0.
+   */
+  resolve(head: Buffer): { readonly charset: Charset; readonly skip: number };
+  /** How many of the bytes, which must begin with a whole character, are whole characters; what follows is the head of one. */
+  wholeLength(bytes: Buffer): number;
+  /** Decodes a whole text. A byte order mark is kept as U+FEFF. @throws MalformedInputError under FAIL */
+  decode(bytes: Buffer, policy: MalformedPolicy): string;
+  /** The same text as UTF-8 bytes; the very bytes given when they are that already. @throws MalformedInputError under FAIL */
+  toUtf8(bytes: Buffer, policy: MalformedPolicy): Buffer;
+  decoder(policy: MalformedPolicy): CharsetDecoder;
+  /** Characters that it does not have become `?`. */
+  encode(text: string): Buffer;
+}
+
+/** Length in bytes of the character at `at` judged by its structure alone; more than `bytes` has when it is cut; never 0. */
+type Step = (bytes: Buffer, at: number) => number;
+
+/** How one family of character sets works; `strict` throws anything when the bytes are malformed. */
+interface Codec {
+  readonly step: Step;
+  /** Every byte below this value is a character by itself wherever it stands: where a walk over characters may begin. */
+  readonly anchor: number;
+  readonly strict: (bytes: Buffer) => string;
+  readonly replace: (bytes: Buffer) => string;
+  readonly encode: (text: string) => Buffer;
+}
+
+interface Iconv {
+  decode(bytes: Buffer, name: string): string;
+  encode(text: string, name: string): Buffer;
+}
+let iconvLite: Iconv | undefined;
+
+function iconv(): Iconv {
+  iconvLite ??= createRequire(import.meta.url)('iconv-lite') as Iconv;
+  return iconvLite;
+}
+
+const one: Step = () => 1;
+
+/** Second bytes from `low` make a pair with a lead byte for which `isLead` holds; a lead byte before anything else stands alone (and is bad). */
+function pairs(isLead: (byte: number) => boolean, low: number): Step {
+  return (bytes, at) => {
+    if (!isLead(bytes[at] as number)) return 1;
+    const second = bytes[at + 1];
+    return second === undefined || second >= low ? 2 : 1;
+  };
+}
+
+const above80 = pairs((byte) => byte >= 0x81 && byte <= 0xfe, 0x40);
+const shiftJis = pairs((byte) => (byte >= 0x81 && byte <= 0x9f) || (byte >= 0xe0 && byte <= 0xfc), 0x40);
+const eucPair = pairs((byte) => byte === 0x8e || (byte >= 0xa1 && byte <= 0xfe), 0xa1);
+
+const eucJp: Step = (bytes, at) => {
+  if (bytes[at] !== 0x8f) return eucPair(bytes, at);
+  const second = bytes[at + 1];
+  if (second !== undefined && second < 0xa1) return 1;
+  const third = bytes[at + 2];
+  return third === undefined || third >= 0xa1 ? 3 : 1;
+};
+
+const isDigit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39;
+const isGbLead = (byte: number): boolean => byte >= 0x81 && byte <= 0xfe;
+
+const gb18030: Step = (bytes, at) => {
+  if (!isGbLead(bytes[at] as number)) return 1;
+  const second = bytes[at + 1];
+  if (second === undefined || second >= 0x40) return 2;
+  if (!isDigit(second)) return 1;
+  const third = bytes[at + 2];
+  const fourth = bytes[at + 3];
+  return (third === undefined || isGbLead(third)) && (fourth === undefined || isDigit(fourth)) ? 4 : 1;
+};
+
+const utf8Step: Step = (bytes, at) => {
+  const lead = bytes[at] as number;
+  if (lead < 0xc2 || lead > 0xf4) return 1;
+  const need = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  for (let i = 1; i < need; i++) {
+    const byte = bytes[at + i];
+    if (byte === undefined) return need;
+    if ((byte & 0xc0) !== 0x80) return 1;
+    if (i === 1 && ((lead === 0xe0 && byte < 0xa0) || (lead === 0xed && byte > 0x9f) || (lead === 0xf0 && byte < 0x90) || (lead === 0xf4 && byte > 0x8f)))
+      return 1;
+  }
+  return need;
+};
+
+function utf16Step(highByte: 0 | 1): Step {
+  return (bytes, at) => {
+    const lead = bytes[at + highByte];
+    if (lead === undefined || (lead & 0xfc) !== 0xd8) return 2;
+    const trail = bytes[at + 2 + highByte];
+    return trail === undefined || (trail & 0xfc) === 0xdc ? 4 : 2;
+  };
+}
+
+const four: Step = () => 4;
+
+function icuCodec(label: string, step: Step, anchor: number, encode: (text: string) => Buffer): Codec {
+  const strict = new TextDecoder(label, { fatal: true, ignoreBOM: true });
+  const lax = new TextDecoder(label, { ignoreBOM: true });
+  return { step, anchor, strict: (bytes) => strict.decode(bytes), replace: (bytes) => lax.decode(bytes), encode };
+}
+
+/** Thrown by a codec's `strict`; replaced by MalformedInputError once the place is known. */
+const malformed = new Error('malformed');
+
+/** ICU reads a lone 0xFF of GBK as this private character; Java and everybody else call it malformed. */
+const ICU_GBK_FF = '\uf8f5';
+
+function gbkCodec(): Codec {
+  const icu = icuCodec('gbk', above80, 0x40, (text) => iconv().encode(text, 'gbk'));
+  const strict = (bytes: Buffer): string => {
+    const text = icu.strict(bytes);
+    if (text.includes(ICU_GBK_FF)) throw malformed;
+    return text;
+  };
+  return { ...icu, strict, replace: (bytes) => icu.replace(bytes).replaceAll(ICU_GBK_FF, '\ufffd') };
+}
+
+function iconvCodec(label: string, step: Step, anchor: number): Codec {
+  const replace = (bytes: Buffer): string => iconv().decode(bytes, label);
+  return {
+    step,
+    anchor,
+    replace,
+    strict(bytes) {
+      const text = replace(bytes);
+      // None of these character sets has U+FFFD itself, but for UTF-32, where a real one is not worth telling apart.
+      if (text.includes('\ufffd')) throw malformed;
+      return text;
+    },
+    encode: (text) => iconv().encode(text, label),
+  };
+}
+
+const codecs: Readonly<Record<string, () => Codec>> = {
+  'UTF-8': () => ({ ...icuCodec('utf-8', utf8Step, 0x80, (text) => Buffer.from(text, 'utf8')), replace: (bytes) => bytes.toString('utf8') }),
+  'ISO-8859-1': () => {
+    const decode = (bytes: Buffer): string => bytes.toString('latin1');
+    return { step: one, anchor: 0x100, strict: decode, replace: decode, encode: (text) => Buffer.from(text.replace(/[^\0-\xff]/gu, '?'), 'latin1') };
+  },
+  'US-ASCII': () => ({
+    step: one,
+    anchor: 0x100,
+    strict(bytes) {
+      if (!isAscii(bytes)) throw malformed;
+      return bytes.toString('latin1');
+    },
+    replace: (bytes) => bytes.toString('latin1').replace(/[^\0-\x7f]/g, '\ufffd'),
+    encode: (text) => Buffer.from(text.replace(/[^\0-\x7f]/gu, '?'), 'latin1'),
+  }),
+  'UTF-16BE': () => icuCodec('utf-16be', utf16Step(0), 0, (text) => Buffer.from(text, 'utf16le').swap16()),
+  'UTF-16LE': () => icuCodec('utf-16le', utf16Step(1), 0, (text) => Buffer.from(text, 'utf16le')),
+  'UTF-32BE': () => iconvCodec('utf-32be', four, 0),
+  'UTF-32LE': () => iconvCodec('utf-32le', four, 0),
+  GBK: gbkCodec,
+  GB18030: () => icuCodec('gb18030', gb18030, 0x30, (text) => iconv().encode(text, 'gb18030')),
+  GB2312: () => iconvCodec('gb2312', above80, 0x40),
+  Big5: () => iconvCodec('cp950', above80, 0x40),
+  'Big5-HKSCS': () => iconvCodec('big5-hkscs', above80, 0x40),
+  Shift_JIS: () => iconvCodec('shift_jis', shiftJis, 0x40),
+  'EUC-JP': () => iconvCodec('euc-jp', eucJp, 0x80),
+  'EUC-KR': () => iconvCodec('euc-kr', above80, 0x40),
+};
+
+/** Java name → label in iconv-lite, of the sets whose characters all take one byte. */
+const singles: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`windows-125${i}`, `windows125${i}`])),
+  ...Object.fromEntries([2, 3, 4, 5, 6, 7, 8, 9, 13, 15, 16].map((n) => [`ISO-8859-${n}`, `iso8859${n}`])),
+  'KOI8-R': 'koi8r',
+  'KOI8-U': 'koi8u',
+  'TIS-620': 'tis620',
+  'x-windows-874': 'windows874',
+  IBM437: 'cp437',
+  IBM850: 'cp850',
+  IBM852: 'cp852',
+  IBM855: 'cp855',
+  IBM857: 'cp857',
+  IBM866: 'cp866',
+};
+
+/** Other names that Java knows them by, folded by {@link fold}. */
+const aliases: Readonly<Record<string, string>> = {
+  utf8: 'UTF-8',
+  unicode11utf8: 'UTF-8',
+  iso88591: 'ISO-8859-1',
+  latin1: 'ISO-8859-1',
+  l1: 'ISO-8859-1',
+  '88591': 'ISO-8859-1',
+  isolatin1: 'ISO-8859-1',
+  ibm819: 'ISO-8859-1',
+  cp819: 'ISO-8859-1',
+  usascii: 'US-ASCII',
+  ascii: 'US-ASCII',
+  ascii7: 'US-ASCII',
+  iso646us: 'US-ASCII',
+  ansix341968: 'US-ASCII',
+  '646': 'US-ASCII',
+  utf16: 'UTF-16',
+  unicode: 'UTF-16',
+  utf16be: 'UTF-16BE',
+  unicodebigunmarked: 'UTF-16BE',
+  utf16le: 'UTF-16LE',
+  unicodelittleunmarked: 'UTF-16LE',
+  utf32: 'UTF-32',
+  utf32be: 'UTF-32BE',
+  utf32le: 'UTF-32LE',
+  cp936: 'GBK',
+  ms936: 'GBK',
+  windows936: 'GBK',
+  xmswin936: 'GBK',
+  gb180302000: 'GB18030',
+  gb180302022: 'GB18030',
+  gb231280: 'GB2312',
+  euccn: 'GB2312',
+  xeuccn: 'GB2312',
+  cp950: 'Big5',
+  ms950: 'Big5',
+  xwindows950: 'Big5',
+  csbig5: 'Big5',
+  xms950hkscs: 'Big5-HKSCS',
+  sjis: 'Shift_JIS',
+  xsjis: 'Shift_JIS',
+  mskanji: 'Shift_JIS',
+  windows31j: 'Shift_JIS',
+  ms932: 'Shift_JIS',
+  cswindows31j: 'Shift_JIS',
+  cp932: 'Shift_JIS',
+  ujis: 'EUC-JP',
+  xeucjp: 'EUC-JP',
+  eucjis: 'EUC-JP',
+  ksc5601: 'EUC-KR',
+  ksc56011987: 'EUC-KR',
+  xwindows949: 'EUC-KR',
+  ms949: 'EUC-KR',
+  cp949: 'EUC-KR',
+  '5601': 'EUC-KR',
+  koi8: 'KOI8-R',
+  ms874: 'x-windows-874',
+  windows874: 'x-windows-874',
+  cp874: 'x-windows-874',
+  ...Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`cp125${i}`, `windows-125${i}`])),
+  ...Object.fromEntries(['437', '850', '852', '855', '857', '866'].map((n) => [`cp${n}`, `IBM${n}`])),
+  ...Object.fromEntries(
+    [2, 3, 4, 5, 6, 7, 8, 9, 13, 15, 16].flatMap((n) => [
+      [`latin${n}`, `ISO-8859-${n}`],
+      [`8859${n}`, `ISO-8859-${n}`],
+    ]),
+  ),
+};
+
+function fold(name: string): string {
+  return name.toLowerCase().replace(/[-_ :.]/g, '');
+}
+
+const canonical: ReadonlyMap<string, string> = new Map([
+  ...[...Object.keys(codecs), ...Object.keys(singles)].map((name): [string, string] => [fold(name), name]),
+  ...Object.entries(aliases),
+]);
+
+const known = new Map<string, Charset>();
+
+/** Finds a character set by its Java name or alias, in any case; undefined = not known here. */
+export function lookupCharset(javaName: string): Charset | undefined {
+  const name = canonical.get(fold(javaName));
+  if (name === undefined) return undefined;
+  let charset = known.get(name);
+  if (charset === undefined) {
+    charset = name === 'UTF-16' || name === 'UTF-32' ? marked(name) : new CodecCharset(name);
+    known.set(name, charset);
+  }
+  return charset;
+}
+
+/** UTF-16 and UTF-32 without a byte order: the mark tells, big endian when there is none; written big endian, UTF-16 with a mark (as Java does). */
+function marked(name: 'UTF-16' | 'UTF-32'): Charset {
+  const big = new CodecCharset(`${name}BE`);
+  const little = new CodecCharset(`${name}LE`);
+  const resolve = (head: Buffer): { charset: Charset; skip: number } => {
+    const unit = big.unitBytes;
+    if (head.length < unit) return { charset: big, skip: 0 };
+    const first = unit === 2 ? head.readUInt16BE(0) : head.readUInt32BE(0);
+    if (first === 0xfeff) return { charset: big, skip: unit };
+    return first === (unit === 2 ? 0xfffe : 0xfffe0000) ? { charset: little, skip: unit } : { charset: big, skip: 0 };
+  };
+  const decode = (bytes: Buffer, policy: MalformedPolicy): string => {
+    const { charset, skip } = resolve(bytes);
+    return charset.decode(skip === 0 ? bytes : bytes.subarray(skip), policy);
+  };
+  return {
+    name,
+    isUtf8: false,
+    isSingleByte: false,
+    asciiCompatible: false,
+    unitBytes: big.unitBytes,
+    resolve,
+    wholeLength: (bytes) => resolve(bytes).charset.wholeLength(bytes),
+    decode,
+    toUtf8: (bytes, policy) => Buffer.from(decode(bytes, policy), 'utf8'),
+    decoder: (policy) => new MarkedDecoder(resolve, big.unitBytes, policy),
+    encode: (text) => big.encode(name === 'UTF-16' ? `\ufeff${text}` : text),
+  };
+}
+
+class CodecCharset implements Charset {
+  readonly name: string;
+  readonly isUtf8: boolean;
+  readonly isSingleByte: boolean;
+  readonly asciiCompatible: boolean;
+  readonly unitBytes: 1 | 2 | 4;
+  readonly #codec: Codec;
+
+  constructor(name: string) {
+    const single = singles[name];
+    this.name = name;
+    this.#codec = single === undefined ? (codecs[name] as () => Codec)() : iconvCodec(single, one, 0x100);
+    this.isUtf8 = name === 'UTF-8';
+    this.isSingleByte = this.#codec.step === one;
+    this.unitBytes = name.startsWith('UTF-16') ? 2 : name.startsWith('UTF-32') ? 4 : 1;
+    this.asciiCompatible = this.unitBytes === 1;
+  }
+
+  resolve(): { charset: Charset; skip: number } {
+    return { charset: this, skip: 0 };
+  }
+
+  wholeLength(bytes: Buffer): number {
+    const end = bytes.length;
+    const { step, anchor } = this.#codec;
+    if (step === one || end === 0) return end;
+    if (step === four) return end - (end % 4);
+    let at = 0;
+    if (this.unitBytes === 2) {
+      // A surrogate pair can only be cut within the last three bytes; before it any even position will do.
+      at = Math.max(0, end - (end % 2) - 2);
+    } else {
+      // Back to a byte that is a character by itself, then forward; the text decides how far that is, most often a few bytes.
+      at = end;
+      while (at > 0 && (bytes[at - 1] as number) >= anchor) at--;
+      if (this.isUtf8) at = Math.max(at, utf8Boundary(bytes, end));
+    }
+    while (at < end) {
+      const next = at + step(bytes, at);
+      if (next > end) return at;
+      at = next;
+    }
+    return end;
+  }
+
+  decode(bytes: Buffer, policy: MalformedPolicy): string {
+    if (policy === 'REPLACE') return this.#codec.replace(bytes);
+    try {
+      return this.#codec.strict(bytes);
+    } catch {
+      return this.#decodeMalformed(bytes, policy);
+    }
+  }
+
+  /** Character by character, for input that is known to be bad somewhere. */
+  #decodeMalformed(bytes: Buffer, policy: MalformedPolicy): string {
+    const { step, strict } = this.#codec;
+    let text = '';
+    let at = 0;
+    while (at < bytes.length) {
+      const next = Math.min(at + step(bytes, at), bytes.length);
+      try {
+        text += strict(bytes.subarray(at, next));
+        at = next;
+      } catch {
+        if (policy === 'FAIL') throw new MalformedInputError(this.name, at);
+        at = next;
+      }
+    }
+    return text;
+  }
+
+  toUtf8(bytes: Buffer, policy: MalformedPolicy): Buffer {
+    if (this.isUtf8 ? isUtf8(bytes) : this.asciiCompatible && isAscii(bytes)) return bytes;
+    return Buffer.from(this.decode(bytes, policy), 'utf8');
+  }
+
+  decoder(policy: MalformedPolicy): CharsetDecoder {
+    return new PieceDecoder(this, policy);
+  }
+
+  encode(text: string): Buffer {
+    return this.#codec.encode(text);
+  }
+}
+
+/** The last lead byte within the final four: where a cut UTF-8 character could begin. */
+function utf8Boundary(bytes: Buffer, end: number): number {
+  for (let at = end - 1; at >= Math.max(0, end - 4); at--) if (((bytes[at] as number) & 0xc0) !== 0x80) return at;
+  return end;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+class PieceDecoder implements CharsetDecoder {
+  readonly #charset: Charset;
+  readonly #policy: MalformedPolicy;
+  #held: Buffer = NOTHING;
+  #position = 0;
+
+  constructor(charset: Charset, policy: MalformedPolicy) {
+    this.#charset = charset;
+    this.#policy = policy;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  get pending(): number {
+    return this.#held.length;
+  }
+
+  write(piece: Buffer): string {
+    const bytes = this.#held.length === 0 ? piece : Buffer.concat([this.#held, piece]);
+    const whole = this.#charset.wholeLength(bytes);
+    const text = this.#decode(whole === bytes.length ? bytes : bytes.subarray(0, whole));
+    // Copied: three bytes must not keep the caller's slab.
+    this.#held = whole === bytes.length ? NOTHING : Buffer.from(bytes.subarray(whole));
+    return text;
+  }
+
+  end(): string {
+    const rest = this.#held;
+    this.#held = NOTHING;
+    return rest.length === 0 ? '' : this.#decode(rest);
+  }
+
+  #decode(bytes: Buffer): string {
+    try {
+      const text = this.#charset.decode(bytes, this.#policy);
+      this.#position += bytes.length;
+      return text;
+    } catch (error) {
+      throw error instanceof MalformedInputError ? new MalformedInputError(this.#charset.name, this.#position + error.position) : error;
+    }
+  }
+}
+
+/** Holds bytes back until the byte order mark is there, then decodes as what it says. */
+class MarkedDecoder implements CharsetDecoder {
+  readonly #resolve: Charset['resolve'];
+  readonly #unit: number;
+  readonly #policy: MalformedPolicy;
+  #head: Buffer = NOTHING;
+  #skip = 0;
+  #inner: CharsetDecoder | undefined;
+
+  constructor(resolve: Charset['resolve'], unit: number, policy: MalformedPolicy) {
+    this.#resolve = resolve;
+    this.#unit = unit;
+    this.#policy = policy;
+  }
+
+  get position(): number {
+    return this.#skip + (this.#inner?.position ?? 0);
+  }
+
+  get pending(): number {
+    return this.#inner?.pending ?? this.#head.length;
+  }
+
+  write(piece: Buffer): string {
+    if (this.#inner !== undefined) return this.#inner.write(piece);
+    this.#head = Buffer.concat([this.#head, piece]);
+    return this.#head.length < this.#unit ? '' : this.#begin();
+  }
+
+  end(): string {
+    if (this.#inner !== undefined) return this.#inner.end();
+    return this.#head.length === 0 ? '' : this.#begin() + (this.#inner as unknown as CharsetDecoder).end();
+  }
+
+  #begin(): string {
+    const { charset, skip } = this.#resolve(this.#head);
+    this.#skip = skip;
+    this.#inner = charset.decoder(this.#policy);
+    const first = this.#head.subarray(skip);
+    this.#head = NOTHING;
+    return this.#inner.write(first);
+  }
+}
