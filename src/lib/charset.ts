@@ -8,6 +8,8 @@
  */
 import { isAscii, isUtf8 } from 'node:buffer';
 import { createRequire } from 'node:module';
+import { fold, namesByFoldedName, singles } from './charset-names.ts';
+import { above80, eucJp, four, gb18030, one, type Step, shiftJis, utf8Step, utf16Step } from './charset-steps.ts';
 import { AppError } from './errors.ts';
 
 /** What to do with bytes that are not of the character set: stop, put U+FFFD in their place, or leave them out. */
@@ -62,9 +64,6 @@ export interface Charset {
   encode(text: string): Buffer;
 }
 
-/** Length in bytes of the character at `at` judged by its structure alone; more than `bytes` has when it is cut; never 0. */
-type Step = (bytes: Buffer, at: number) => number;
-
 /** How one family of character sets works; `strict` throws anything when the bytes are malformed. */
 interface Codec {
   readonly step: Step;
@@ -85,67 +84,6 @@ function iconv(): Iconv {
   iconvLite ??= createRequire(import.meta.url)('iconv-lite') as Iconv;
   return iconvLite;
 }
-
-const one: Step = () => 1;
-
-/** Second bytes from `low` make a pair with a lead byte for which `isLead` holds; a lead byte before anything else stands alone (and is bad). */
-function pairs(isLead: (byte: number) => boolean, low: number): Step {
-  return (bytes, at) => {
-    if (!isLead(bytes[at] as number)) return 1;
-    const second = bytes[at + 1];
-    return second === undefined || second >= low ? 2 : 1;
-  };
-}
-
-const above80 = pairs((byte) => byte >= 0x81 && byte <= 0xfe, 0x40);
-const shiftJis = pairs((byte) => (byte >= 0x81 && byte <= 0x9f) || (byte >= 0xe0 && byte <= 0xfc), 0x40);
-const eucPair = pairs((byte) => byte === 0x8e || (byte >= 0xa1 && byte <= 0xfe), 0xa1);
-
-const eucJp: Step = (bytes, at) => {
-  if (bytes[at] !== 0x8f) return eucPair(bytes, at);
-  const second = bytes[at + 1];
-  if (second !== undefined && second < 0xa1) return 1;
-  const third = bytes[at + 2];
-  return third === undefined || third >= 0xa1 ? 3 : 1;
-};
-
-const isDigit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39;
-const isGbLead = (byte: number): boolean => byte >= 0x81 && byte <= 0xfe;
-
-const gb18030: Step = (bytes, at) => {
-  if (!isGbLead(bytes[at] as number)) return 1;
-  const second = bytes[at + 1];
-  if (second === undefined || second >= 0x40) return 2;
-  if (!isDigit(second)) return 1;
-  const third = bytes[at + 2];
-  const fourth = bytes[at + 3];
-  return (third === undefined || isGbLead(third)) && (fourth === undefined || isDigit(fourth)) ? 4 : 1;
-};
-
-const utf8Step: Step = (bytes, at) => {
-  const lead = bytes[at] as number;
-  if (lead < 0xc2 || lead > 0xf4) return 1;
-  const need = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  for (let i = 1; i < need; i++) {
-    const byte = bytes[at + i];
-    if (byte === undefined) return need;
-    if ((byte & 0xc0) !== 0x80) return 1;
-    if (i === 1 && ((lead === 0xe0 && byte < 0xa0) || (lead === 0xed && byte > 0x9f) || (lead === 0xf0 && byte < 0x90) || (lead === 0xf4 && byte > 0x8f)))
-      return 1;
-  }
-  return need;
-};
-
-function utf16Step(highByte: 0 | 1): Step {
-  return (bytes, at) => {
-    const lead = bytes[at + highByte];
-    if (lead === undefined || (lead & 0xfc) !== 0xd8) return 2;
-    const trail = bytes[at + 2 + highByte];
-    return trail === undefined || (trail & 0xfc) === 0xdc ? 4 : 2;
-  };
-}
-
-const four: Step = () => 4;
 
 function icuCodec(label: string, step: Step, anchor: number, encode: (text: string) => Buffer): Codec {
   const strict = new TextDecoder(label, { fatal: true, ignoreBOM: true });
@@ -215,100 +153,7 @@ const codecs: Readonly<Record<string, () => Codec>> = {
   'EUC-KR': () => iconvCodec('euc-kr', above80, 0x40),
 };
 
-/** Java name → label in iconv-lite, of the sets whose characters all take one byte. */
-const singles: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`windows-125${i}`, `windows125${i}`])),
-  ...Object.fromEntries([2, 3, 4, 5, 6, 7, 8, 9, 13, 15, 16].map((n) => [`ISO-8859-${n}`, `iso8859${n}`])),
-  'KOI8-R': 'koi8r',
-  'KOI8-U': 'koi8u',
-  'TIS-620': 'tis620',
-  'x-windows-874': 'windows874',
-  IBM437: 'cp437',
-  IBM850: 'cp850',
-  IBM852: 'cp852',
-  IBM855: 'cp855',
-  IBM857: 'cp857',
-  IBM866: 'cp866',
-};
-
-/** Other names that Java knows them by, folded by {@link fold}. */
-const aliases: Readonly<Record<string, string>> = {
-  utf8: 'UTF-8',
-  unicode11utf8: 'UTF-8',
-  iso88591: 'ISO-8859-1',
-  latin1: 'ISO-8859-1',
-  l1: 'ISO-8859-1',
-  '88591': 'ISO-8859-1',
-  isolatin1: 'ISO-8859-1',
-  ibm819: 'ISO-8859-1',
-  cp819: 'ISO-8859-1',
-  usascii: 'US-ASCII',
-  ascii: 'US-ASCII',
-  ascii7: 'US-ASCII',
-  iso646us: 'US-ASCII',
-  ansix341968: 'US-ASCII',
-  '646': 'US-ASCII',
-  utf16: 'UTF-16',
-  unicode: 'UTF-16',
-  utf16be: 'UTF-16BE',
-  unicodebigunmarked: 'UTF-16BE',
-  utf16le: 'UTF-16LE',
-  unicodelittleunmarked: 'UTF-16LE',
-  utf32: 'UTF-32',
-  utf32be: 'UTF-32BE',
-  utf32le: 'UTF-32LE',
-  cp936: 'GBK',
-  ms936: 'GBK',
-  windows936: 'GBK',
-  xmswin936: 'GBK',
-  gb180302000: 'GB18030',
-  gb180302022: 'GB18030',
-  gb231280: 'GB2312',
-  euccn: 'GB2312',
-  xeuccn: 'GB2312',
-  cp950: 'Big5',
-  ms950: 'Big5',
-  xwindows950: 'Big5',
-  csbig5: 'Big5',
-  xms950hkscs: 'Big5-HKSCS',
-  sjis: 'Shift_JIS',
-  xsjis: 'Shift_JIS',
-  mskanji: 'Shift_JIS',
-  windows31j: 'Shift_JIS',
-  ms932: 'Shift_JIS',
-  cswindows31j: 'Shift_JIS',
-  cp932: 'Shift_JIS',
-  ujis: 'EUC-JP',
-  xeucjp: 'EUC-JP',
-  eucjis: 'EUC-JP',
-  ksc5601: 'EUC-KR',
-  ksc56011987: 'EUC-KR',
-  xwindows949: 'EUC-KR',
-  ms949: 'EUC-KR',
-  cp949: 'EUC-KR',
-  '5601': 'EUC-KR',
-  koi8: 'KOI8-R',
-  ms874: 'x-windows-874',
-  windows874: 'x-windows-874',
-  cp874: 'x-windows-874',
-  ...Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`cp125${i}`, `windows-125${i}`])),
-  ...Object.fromEntries(['437', '850', '852', '855', '857', '866'].map((n) => [`cp${n}`, `IBM${n}`])),
-  ...Object.fromEntries(
-    [2, 3, 4, 5, 6, 7, 8, 9, 13, 15, 16].flatMap((n) => [
-      [`latin${n}`, `ISO-8859-${n}`],
-      [`8859${n}`, `ISO-8859-${n}`],
-    ]),
-  ),
-};
-
-function fold(name: string): string {
-  return name.toLowerCase().replace(/[-_ :.]/g, '');
-}
-
-const canonical: ReadonlyMap<string, string> = new Map([
-  ...[...Object.keys(codecs), ...Object.keys(singles)].map((name): [string, string] => [fold(name), name]),
-  ...Object.entries(aliases),
-]);
+const canonical = namesByFoldedName([...Object.keys(codecs), 'UTF-16', 'UTF-32']);
 
 const known = new Map<string, Charset>();
 
