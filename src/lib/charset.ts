@@ -1,15 +1,12 @@
 /**
- * Character sets by their Java names: decoding in pieces with known byte positions, and encoding. UTF-8, ISO-8859-1,
- * US-ASCII and UTF-16 need nothing but Node; GBK and GB18030 decode through ICU (TextDecoder), which is three times as
- * fast as iconv-lite; all others and all encoding use iconv-lite, loaded on first need (20 ms), because ICU's tables for
- * them differ between Node versions (windows-1252, Shift_JIS).
- * A character cut at the end of a piece is held back by its byte structure, so decoders keep no hidden state and the
- * position of every character is known. Malformed input follows java.nio.charset.CodingErrorAction.
+ * Character sets by their Java names: decoding in pieces with known byte positions, and encoding. A character cut at the
+ * end of a piece is held back by its byte structure, so decoders keep no hidden state and the position of every character
+ * is known. Malformed input follows java.nio.charset.CodingErrorAction.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
-import { createRequire } from 'node:module';
+import { type Codec, codecs, iconvCodec } from './charset-codecs.ts';
 import { fold, namesByFoldedName, singles } from './charset-names.ts';
-import { above80, eucJp, four, gb18030, one, type Step, shiftJis, utf8Step, utf16Step } from './charset-steps.ts';
+import { four, one } from './charset-steps.ts';
 import { AppError } from './errors.ts';
 
 /** What to do with bytes that are not of the character set: stop, put U+FFFD in their place, or leave them out. */
@@ -55,6 +52,8 @@ export interface Charset {
   resolve(head: Buffer): { readonly charset: Charset; readonly skip: number };
   /** How many of the bytes, which must begin with a whole character, are whole characters; what follows is the head of one. */
   wholeLength(bytes: Buffer): number;
+  /** Whether the bytes, whole characters, are well formed. */
+  isValid(bytes: Buffer): boolean;
   /** Decodes a whole text. A byte order mark is kept as U+FEFF. @throws MalformedInputError under FAIL */
   decode(bytes: Buffer, policy: MalformedPolicy): string;
   /** The same text as UTF-8 bytes; the very bytes given when they are that already. @throws MalformedInputError under FAIL */
@@ -63,95 +62,6 @@ export interface Charset {
   /** Characters that it does not have become `?`. */
   encode(text: string): Buffer;
 }
-
-/** How one family of character sets works; `strict` throws anything when the bytes are malformed. */
-interface Codec {
-  readonly step: Step;
-  /** Every byte below this value is a character by itself wherever it stands: where a walk over characters may begin. */
-  readonly anchor: number;
-  readonly strict: (bytes: Buffer) => string;
-  readonly replace: (bytes: Buffer) => string;
-  readonly encode: (text: string) => Buffer;
-}
-
-interface Iconv {
-  decode(bytes: Buffer, name: string): string;
-  encode(text: string, name: string): Buffer;
-}
-let iconvLite: Iconv | undefined;
-
-function iconv(): Iconv {
-  iconvLite ??= createRequire(import.meta.url)('iconv-lite') as Iconv;
-  return iconvLite;
-}
-
-function icuCodec(label: string, step: Step, anchor: number, encode: (text: string) => Buffer): Codec {
-  const strict = new TextDecoder(label, { fatal: true, ignoreBOM: true });
-  const lax = new TextDecoder(label, { ignoreBOM: true });
-  return { step, anchor, strict: (bytes) => strict.decode(bytes), replace: (bytes) => lax.decode(bytes), encode };
-}
-
-/** Thrown by a codec's `strict`; replaced by MalformedInputError once the place is known. */
-const malformed = new Error('malformed');
-
-/** ICU reads a lone 0xFF of GBK as this private character; Java and everybody else call it malformed. */
-const ICU_GBK_FF = '\uf8f5';
-
-function gbkCodec(): Codec {
-  const icu = icuCodec('gbk', above80, 0x40, (text) => iconv().encode(text, 'gbk'));
-  const strict = (bytes: Buffer): string => {
-    const text = icu.strict(bytes);
-    if (text.includes(ICU_GBK_FF)) throw malformed;
-    return text;
-  };
-  return { ...icu, strict, replace: (bytes) => icu.replace(bytes).replaceAll(ICU_GBK_FF, '\ufffd') };
-}
-
-function iconvCodec(label: string, step: Step, anchor: number): Codec {
-  const replace = (bytes: Buffer): string => iconv().decode(bytes, label);
-  return {
-    step,
-    anchor,
-    replace,
-    strict(bytes) {
-      const text = replace(bytes);
-      // None of these character sets has U+FFFD itself, but for UTF-32, where a real one is not worth telling apart.
-      if (text.includes('\ufffd')) throw malformed;
-      return text;
-    },
-    encode: (text) => iconv().encode(text, label),
-  };
-}
-
-const codecs: Readonly<Record<string, () => Codec>> = {
-  'UTF-8': () => ({ ...icuCodec('utf-8', utf8Step, 0x80, (text) => Buffer.from(text, 'utf8')), replace: (bytes) => bytes.toString('utf8') }),
-  'ISO-8859-1': () => {
-    const decode = (bytes: Buffer): string => bytes.toString('latin1');
-    return { step: one, anchor: 0x100, strict: decode, replace: decode, encode: (text) => Buffer.from(text.replace(/[^\0-\xff]/gu, '?'), 'latin1') };
-  },
-  'US-ASCII': () => ({
-    step: one,
-    anchor: 0x100,
-    strict(bytes) {
-      if (!isAscii(bytes)) throw malformed;
-      return bytes.toString('latin1');
-    },
-    replace: (bytes) => bytes.toString('latin1').replace(/[^\0-\x7f]/g, '\ufffd'),
-    encode: (text) => Buffer.from(text.replace(/[^\0-\x7f]/gu, '?'), 'latin1'),
-  }),
-  'UTF-16BE': () => icuCodec('utf-16be', utf16Step(0), 0, (text) => Buffer.from(text, 'utf16le').swap16()),
-  'UTF-16LE': () => icuCodec('utf-16le', utf16Step(1), 0, (text) => Buffer.from(text, 'utf16le')),
-  'UTF-32BE': () => iconvCodec('utf-32be', four, 0),
-  'UTF-32LE': () => iconvCodec('utf-32le', four, 0),
-  GBK: gbkCodec,
-  GB18030: () => icuCodec('gb18030', gb18030, 0x30, (text) => iconv().encode(text, 'gb18030')),
-  GB2312: () => iconvCodec('gb2312', above80, 0x40),
-  Big5: () => iconvCodec('cp950', above80, 0x40),
-  'Big5-HKSCS': () => iconvCodec('big5-hkscs', above80, 0x40),
-  Shift_JIS: () => iconvCodec('shift_jis', shiftJis, 0x40),
-  'EUC-JP': () => iconvCodec('euc-jp', eucJp, 0x80),
-  'EUC-KR': () => iconvCodec('euc-kr', above80, 0x40),
-};
 
 const canonical = namesByFoldedName([...Object.keys(codecs), 'UTF-16', 'UTF-32']);
 
@@ -192,6 +102,7 @@ function marked(name: 'UTF-16' | 'UTF-32'): Charset {
     unitBytes: big.unitBytes,
     resolve,
     wholeLength: (bytes) => resolve(bytes).charset.wholeLength(bytes),
+    isValid: (bytes) => resolve(bytes).charset.isValid(bytes),
     decode,
     toUtf8: (bytes, policy) => Buffer.from(decode(bytes, policy), 'utf8'),
     decoder: (policy) => new MarkedDecoder(resolve, big.unitBytes, policy),
@@ -244,6 +155,17 @@ class CodecCharset implements Charset {
     return end;
   }
 
+  isValid(bytes: Buffer): boolean {
+    if (this.isUtf8) return isUtf8(bytes);
+    if (this.asciiCompatible && isAscii(bytes)) return true;
+    try {
+      this.#codec.strict(bytes);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   decode(bytes: Buffer, policy: MalformedPolicy): string {
     if (policy === 'REPLACE') return this.#codec.replace(bytes);
     try {
@@ -293,15 +215,51 @@ function utf8Boundary(bytes: Buffer, end: number): number {
 
 const NOTHING = Buffer.alloc(0);
 
+/** Moves the cuts of a stream to where characters end: what is cut at the end of one piece begins the next. */
+export class CharacterJoiner {
+  readonly #charset: Charset;
+  #held: Buffer = NOTHING;
+
+  constructor(charset: Charset) {
+    this.#charset = charset;
+  }
+
+  /** Bytes held back. */
+  get pending(): number {
+    return this.#held.length;
+  }
+
+  /** The piece, begun with what was held back, without the head of a last cut character. The piece itself when it can be. */
+  write(piece: Buffer): Buffer {
+    const bytes = this.#held.length === 0 ? piece : Buffer.concat([this.#held, piece]);
+    const whole = this.#charset.wholeLength(bytes);
+    if (whole === bytes.length) {
+      this.#held = NOTHING;
+      return bytes;
+    }
+    // Copied: three bytes must not keep the caller's slab.
+    this.#held = Buffer.from(bytes.subarray(whole));
+    return bytes.subarray(0, whole);
+  }
+
+  /** What is held back at the end of the stream. */
+  rest(): Buffer {
+    const rest = this.#held;
+    this.#held = NOTHING;
+    return rest;
+  }
+}
+
 class PieceDecoder implements CharsetDecoder {
   readonly #charset: Charset;
   readonly #policy: MalformedPolicy;
-  #held: Buffer = NOTHING;
+  readonly #joiner: CharacterJoiner;
   #position = 0;
 
   constructor(charset: Charset, policy: MalformedPolicy) {
     this.#charset = charset;
     this.#policy = policy;
+    this.#joiner = new CharacterJoiner(charset);
   }
 
   get position(): number {
@@ -309,25 +267,19 @@ class PieceDecoder implements CharsetDecoder {
   }
 
   get pending(): number {
-    return this.#held.length;
+    return this.#joiner.pending;
   }
 
   write(piece: Buffer): string {
-    const bytes = this.#held.length === 0 ? piece : Buffer.concat([this.#held, piece]);
-    const whole = this.#charset.wholeLength(bytes);
-    const text = this.#decode(whole === bytes.length ? bytes : bytes.subarray(0, whole));
-    // Copied: three bytes must not keep the caller's slab.
-    this.#held = whole === bytes.length ? NOTHING : Buffer.from(bytes.subarray(whole));
-    return text;
+    return this.#decode(this.#joiner.write(piece));
   }
 
   end(): string {
-    const rest = this.#held;
-    this.#held = NOTHING;
-    return rest.length === 0 ? '' : this.#decode(rest);
+    return this.#decode(this.#joiner.rest());
   }
 
   #decode(bytes: Buffer): string {
+    if (bytes.length === 0) return '';
     try {
       const text = this.#charset.decode(bytes, this.#policy);
       this.#position += bytes.length;
