@@ -13,6 +13,11 @@ function short(need: number, at: number, end: number): ProtocolError {
   return new ProtocolError(`needs ${need} bytes at position ${at}, but the data ends at ${end}`);
 }
 
+/** Without Buffer's argument checks: the caller has checked the bounds. */
+function int32At(buf: Buffer, at: number): number {
+  return ((buf[at] as number) << 24) | ((buf[at + 1] as number) << 16) | ((buf[at + 2] as number) << 8) | (buf[at + 3] as number);
+}
+
 /** A cursor over a Buffer. Every read checks bounds and throws ProtocolError; slices are views, never copies. */
 export class ByteReader {
   readonly buf: Buffer;
@@ -39,27 +44,28 @@ export class ByteReader {
   }
 
   i8(): number {
-    return this.buf.readInt8(this.#take(1));
+    return ((this.buf[this.#take(1)] as number) << 24) >> 24;
   }
   u8(): number {
     return this.buf[this.#take(1)] as number;
   }
   i16(): number {
-    return this.buf.readInt16BE(this.#take(2));
+    return (this.u16() << 16) >> 16;
   }
   u16(): number {
-    return this.buf.readUInt16BE(this.#take(2));
+    const at = this.#take(2);
+    return ((this.buf[at] as number) << 8) | (this.buf[at + 1] as number);
   }
   i32(): number {
-    return this.buf.readInt32BE(this.#take(4));
+    return int32At(this.buf, this.#take(4));
   }
   u32(): number {
-    return this.buf.readUInt32BE(this.#take(4));
+    return int32At(this.buf, this.#take(4)) >>> 0;
   }
   /** Exact for |value| <= 2^53 and for 2^63-1; the nearest double otherwise. */
   i64(): number {
     const at = this.#take(8);
-    return this.buf.readInt32BE(at) * TWO32 + this.buf.readUInt32BE(at + 4);
+    return int32At(this.buf, at) * TWO32 + (int32At(this.buf, at + 4) >>> 0);
   }
   f64(): number {
     return this.buf.readDoubleBE(this.#take(8));
@@ -123,22 +129,46 @@ export class ByteReader {
     return this.buf.toString('utf8', at, at + n);
   }
 
+  /** Sixteen bytes in Kafka's text form: URL-safe base64 without padding, 22 characters. */
+  uuid(): string {
+    const at = this.#take(16);
+    return this.buf.toString('base64url', at, at + 16);
+  }
+
   skip(n: number): void {
     this.#take(n);
   }
 }
 
-/** An append-only buffer that doubles when full. `finish()` returns a view; the writer must not be used after it. */
+function putInt32(buf: Buffer, at: number, v: number): void {
+  buf[at] = v >>> 24;
+  buf[at + 1] = v >>> 16;
+  buf[at + 2] = v >>> 8;
+  buf[at + 3] = v;
+}
+
+/** A buffer given to {@link ByteWriter.attach} that is smaller than this is copied: a part of its own would cost more. */
+const ATTACH_MIN = 2048;
+
+/**
+ * An append-only buffer that doubles when full. `finish()` returns a view; the writer must not be used after it.
+ * Large foreign buffers can be attached instead of copied; then `finishParts()` returns the pieces in order.
+ */
 export class ByteWriter {
   #buf: Buffer;
   #pos = 0;
+  /** Pieces that are complete, and their total size; #buf before #cut is part of them. */
+  #parts: Buffer[] | undefined;
+  #partsLength = 0;
+  #cut = 0;
 
   constructor(sizeHint = 256) {
     this.#buf = Buffer.allocUnsafeSlow(sizeHint);
   }
 
+  /** Bytes written so far, attached ones included. */
   get length(): number {
-    return this.#pos;
+    return this.#partsLength + this.#pos - this.#cut;
   }
 
   /** Reserves `n` bytes and returns their position, for a length that is known only later. */
@@ -171,21 +201,17 @@ export class ByteWriter {
   }
   i32(v: number): void {
     const at = this.reserve(4);
-    this.#buf.writeInt32BE(v | 0, at);
+    putInt32(this.#buf, at, v);
   }
   u32(v: number): void {
     this.i32(v);
   }
   i64(v: number): void {
     const at = this.reserve(8);
-    if (v >= INT64_MAX) {
-      this.#buf.writeInt32BE(0x7fffffff, at);
-      this.#buf.writeUInt32BE(0xffffffff, at + 4);
-      return;
-    }
-    const high = Math.floor(v / TWO32);
-    this.#buf.writeInt32BE(high | 0, at);
-    this.#buf.writeUInt32BE((v - high * TWO32) >>> 0, at + 4);
+    const max = v >= INT64_MAX;
+    const high = max ? 0x7fffffff : Math.floor(v / TWO32);
+    putInt32(this.#buf, at, high);
+    putInt32(this.#buf, at + 4, max ? -1 : v - high * TWO32);
   }
   f64(v: number): void {
     const at = this.reserve(8);
@@ -208,7 +234,10 @@ export class ByteWriter {
   }
   /** Zigzag, 64 bits; exact for |v| <= 2^53. */
   varlong(v: number): void {
-    if (v >= -0x40000000 && v < 0x40000000) return this.uvarint((v << 1) ^ (v >> 31));
+    if (v >= -0x40000000 && v < 0x40000000) {
+      this.uvarint((v << 1) ^ (v >> 31));
+      return;
+    }
     let rest = v >= 0 ? BigInt(v) << 1n : (-BigInt(v) << 1n) - 1n;
     while (rest >= 0x80n) {
       this.i8(Number(rest & 0x7fn) | 0x80);
@@ -230,13 +259,40 @@ export class ByteWriter {
     return n;
   }
 
-  /** Overwrites four bytes at a position got from {@link reserve}. */
-  patchI32(at: number, v: number): void {
-    this.#buf.writeInt32BE(v | 0, at);
+  /** @param text Kafka's 22-character form of a uuid */
+  uuid(text: string): void {
+    const at = this.reserve(16);
+    if (this.#buf.write(text, at, 16, 'base64url') !== 16) throw new ProtocolError(`"${text}" is not a uuid (22 characters of URL-safe base64)`);
   }
 
-  /** What was written so far, as a view. */
+  /** Appends `source` without copying it unless it is small; it must not change until the parts are sent. */
+  attach(source: Buffer): void {
+    if (source.length < ATTACH_MIN) {
+      this.bytes(source);
+      return;
+    }
+    this.#parts ??= [];
+    if (this.#pos > this.#cut) this.#parts.push(this.#buf.subarray(this.#cut, this.#pos));
+    this.#parts.push(source);
+    this.#partsLength += this.#pos - this.#cut + source.length;
+    this.#cut = this.#pos;
+  }
+
+  /** Overwrites four bytes at a position got from {@link reserve}; nothing may have been attached since. */
+  patchI32(at: number, v: number): void {
+    putInt32(this.#buf, at, v);
+  }
+
+  /** What was written so far, as a view; nothing may have been attached. */
   finish(): Buffer {
     return this.#buf.subarray(0, this.#pos);
+  }
+
+  /** Everything in order; attached buffers are themselves, not copies. */
+  finishParts(): Buffer[] {
+    if (this.#parts === undefined) return [this.finish()];
+    if (this.#pos > this.#cut) this.#parts.push(this.#buf.subarray(this.#cut, this.#pos));
+    this.#cut = this.#pos;
+    return this.#parts;
   }
 }
