@@ -22,6 +22,8 @@ export interface ChannelGauges {
   readonly capacity: number;
   /** Events lent to readers now. */
   readonly lent: number;
+  /** Others put and take here too (a Kafka topic), so received = delivered + inside cannot be told from this agent alone. */
+  readonly shared?: boolean;
 }
 
 export interface Channel extends Lifecycle {

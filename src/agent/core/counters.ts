@@ -1,6 +1,7 @@
 /**
  * Counters as plain number fields, named as Flume's monitoring names them (instrumentation/*Counter.java), so that
- * `/metrics` needs no mapping. The runner keeps those all components of a kind have; a component counts the rest.
+ * `/metrics` needs no mapping. The runner keeps those all components of a kind have; a component counts the rest:
+ * Append*, OpenConnectionCount and EventReadFail (sources), Connection* (sinks). All else is the runner's.
  */
 export class SourceCounters {
   StartTime = 0;

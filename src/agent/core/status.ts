@@ -14,3 +14,13 @@ export const STATUS_MOVES: Readonly<Record<Status, readonly Status[]>> = {
   stopping: ['stopped', 'failed'],
   stopped: ['starting', 'idle'],
 };
+
+/** Whether the table allows this move. */
+export function mayMove(from: Status, to: Status): boolean {
+  return STATUS_MOVES[from].includes(to);
+}
+
+/** Whether a component of this status does its work. */
+export function isWorking(status: Status): boolean {
+  return status === 'running' || status === 'degraded';
+}

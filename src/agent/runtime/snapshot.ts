@@ -46,7 +46,7 @@ export interface ComponentSnapshot {
 }
 
 /** Why events ended without being delivered. */
-export type DropReason = 'interceptor' | 'no-route' | 'optional-channel-refused';
+export type DropReason = 'interceptor' | 'optional-channel-refused';
 
 /**
  * Conservation of one channel's flow: received = delivered + inChannel + dropped (all reasons) + gap.

@@ -1,0 +1,308 @@
+/**
+ * One agent: its channels, sinks and sources, started, stopped and changed in an order that loses nothing. Everything
+ * below runs supervised, so a method here never waits for something to become well, only for first attempts.
+ */
+
+import { AppError, errorText } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { AgentModel } from '../config/model.ts';
+import type { Catalog } from '../core/catalog.ts';
+import type { Sealed } from '../core/event.ts';
+import { censusOf, componentsOf, someFlowRuns, someStarts, statusOf } from './census.ts';
+import { type Changes, changesOf, everything } from './changes.ts';
+import type { ChannelGuard } from './channel-guard.ts';
+import type { ContextBase } from './context.ts';
+import { PartShop } from './part-shop.ts';
+import type { SinkRunner } from './sink-runner.ts';
+import type { SinkUnit } from './sink-unit.ts';
+import type { AgentSnapshot } from './snapshot.ts';
+import type { SourceRunner } from './source-runner.ts';
+import { Topology } from './topology.ts';
+
+export interface AgentOptions {
+  readonly model: AgentModel;
+  readonly catalog: Catalog;
+  readonly base: ContextBase;
+  /** How long a stop may take altogether, ms; what a channel would lose is drained meanwhile. */
+  readonly stopTimeoutMs: number;
+  /** Ended after everything else: an embedded broker that sinks of this agent may still write to. */
+  readonly afterStop?: () => Promise<void>;
+}
+
+/** Events that a stop left in a channel that cannot keep them. */
+export interface Leftover {
+  readonly channel: string;
+  readonly events: number;
+}
+
+const DRAIN_POLL_MS = 10;
+/** Part of a stop's time that is kept for ending sinks and channels after the drain. */
+const CLOSING_SHARE = 0.15;
+/** Part of a stop's time that sources may take to finish puts in flight. */
+const INPUT_SHARE = 0.4;
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #log: Logger;
+  readonly #shop: PartShop;
+  readonly #topology: Topology;
+  #model: AgentModel;
+  readonly #startedAt: number;
+  #configuredAt: number;
+  #phase: 'starting' | 'up' | 'stopping' | 'stopped' = 'starting';
+  #applied = 0;
+  #refused = 0;
+  #reloadError: string | undefined;
+
+  constructor(options: AgentOptions) {
+    const { base, catalog, model } = options;
+    this.#options = options;
+    this.#model = model;
+    this.#log = base.logFor('agent', 'agent');
+    this.#shop = new PartShop(catalog);
+    this.#topology = new Topology(base, this.#shop);
+    this.#startedAt = base.clock.now();
+    this.#configuredAt = this.#startedAt;
+  }
+
+  get model(): AgentModel {
+    return this.#model;
+  }
+  get #ending(): boolean {
+    return this.#phase === 'stopping' || this.#phase === 'stopped';
+  }
+  /** See census.ts. */
+  get someFlowRuns(): boolean {
+    return someFlowRuns(this.#topology);
+  }
+  /** Whether a first attempt to start something is still under way. */
+  get someStarts(): boolean {
+    return someStarts(this.#topology);
+  }
+  /** Whether every component waits for a new definition, so that time will change nothing. */
+  get hopeless(): boolean {
+    const sources = [...this.#topology.sources.values()];
+    const rest = sources.length > 0 ? sources : componentsOf(this.#topology);
+    return !this.someFlowRuns && rest.every(({ supervised }) => supervised.status === 'failed');
+  }
+
+  /** Starts everything; resolves when each component has been tried once. Errors are logged and tried again. */
+  async start(): Promise<void> {
+    await this.#shop.prepare(this.#model);
+    this.#topology.complete(this.#model);
+    const all = everything(this.#model);
+    await this.#startChannels(all.channels);
+    if (this.#ending) return;
+    await this.#startSinks(all);
+    if (this.#ending) return;
+    await this.#startSources(all.sources);
+    if (this.#phase === 'starting') this.#phase = 'up';
+  }
+
+  /** Stops everything within `stopTimeoutMs`; answers what was lost, if anything. Safe twice. */
+  async stop(): Promise<readonly Leftover[]> {
+    if (this.#ending) return [];
+    this.#phase = 'stopping';
+    const { stopTimeoutMs, afterStop } = this.#options;
+    const began = this.#now();
+    const until = (share: number): number => began + stopTimeoutMs * share;
+    const { sources, channels, sinks, drains } = this.#topology;
+    await this.#stopSources([...sources.keys()], until(INPUT_SHARE));
+    await this.#drain([...channels.keys()], until(1 - CLOSING_SHARE));
+    await this.#stopSinks({ drains: [...drains.keys()], sinks: [...sinks.keys()] }, until(1 - CLOSING_SHARE / 2));
+    const leftovers = this.leftovers();
+    for (const { channel, events } of leftovers) this.#log.warn(`channel ${channel} still held ${events} events, which are lost now`);
+    await this.#stopChannels([...channels.keys()], until(1));
+    await afterStop?.();
+    this.#phase = 'stopped';
+    return leftovers;
+  }
+
+  /** What would be lost if the process ended now. */
+  leftovers(): readonly Leftover[] {
+    const channels = [...this.#topology.channels.values()].filter((channel) => channel.losesOnStop && channel.held > 0);
+    return channels.map((channel) => ({ channel: channel.name, events: channel.held }));
+  }
+
+  /**
+   * Changes the running agent to another definition: stops what left or changed, starts what came or changed, and
+   * touches nothing else. @throws AppError when something of it could not start; the old definition runs again then
+   */
+  async apply(next: AgentModel): Promise<Changes> {
+    const previous = this.#model;
+    await this.#shop.prepare(next);
+    const changes = changesOf(previous, next, (name, model) => this.#topology.channels.get(name)?.adopt(model) ?? false);
+    const error = await this.#change(changes, next);
+    if (error === undefined || this.#ending) {
+      this.#applied++;
+      this.#reloadError = undefined;
+      this.#configuredAt = this.#options.base.clock.now();
+      return changes;
+    }
+    const back = changesOf(next, previous, (name, model) => this.#topology.channels.get(name)?.adopt(model) ?? false);
+    const second = await this.#change(back, previous);
+    const outcome = second === undefined ? 'the previous definition runs again' : `and the previous one did not start at once either: ${errorText(second)}`;
+    const failure = new AppError('RELOAD', `the new definition was taken back: ${errorText(error)}; ${outcome}`, {
+      cause: error,
+      ...(error instanceof AppError && error.fix !== undefined ? { fix: error.fix } : {}),
+    });
+    this.refuseReload(failure.message);
+    throw failure;
+  }
+
+  /** Notes a new definition that was not taken over, for the snapshot. */
+  refuseReload(reason: string): void {
+    this.#refused++;
+    this.#reloadError = reason;
+  }
+
+  snapshot(): AgentSnapshot {
+    const phase = this.#phase;
+    return {
+      agent: this.#model.name,
+      status: phase === 'up' ? statusOf(this.#topology) : phase,
+      startedAt: this.#startedAt,
+      configuredAt: this.#configuredAt,
+      reloads: { applied: this.#applied, refused: this.#refused, lastError: this.#reloadError },
+      ...censusOf(this.#topology, this.#model),
+    };
+  }
+
+  /** Says once what does not run; the caller decides how often. Answers false when all is well. */
+  logTroubles(): boolean {
+    const troubled = componentsOf(this.#topology).filter(({ supervised }) => !supervised.working);
+    if (troubled.length === 0) return false;
+    const list = troubled.map(({ name, supervised }) => `${name} (${supervised.status}: ${supervised.error?.message ?? 'no error'})`);
+    this.#log.warn(`not running: ${list.join(', ')}`);
+    return true;
+  }
+
+  /** Answers the first error of what was started anew; undefined = all of it runs. */
+  async #change(changes: Changes, next: AgentModel): Promise<unknown> {
+    const { stop, start } = changes;
+    const { stopTimeoutMs } = this.#options;
+    const until = (share: number): number => this.#now() + stopTimeoutMs * share;
+    await this.#stopSources(stop.sources, until(INPUT_SHARE));
+    await this.#drain(stop.channels, until(1 - CLOSING_SHARE));
+    await this.#stopSinks(stop, until(1));
+    const moving = await this.#unload(stop.channels.filter((name) => start.channels.includes(name)));
+    await this.#stopChannels(stop.channels, until(1));
+    if (this.#ending) return undefined;
+    this.#model = next;
+    this.#topology.complete(next);
+    const errors = [await this.#startChannels(start.channels)];
+    await this.#reload(moving);
+    // A stop that came meanwhile has taken the parts out of the topology: nothing is there to start then.
+    errors.push(await this.#startSinks(start), await this.#startSources(start.sources));
+    return errors.find((error) => error !== undefined);
+  }
+
+  /** Channels first: a sink or source that starts must find where events are. Waits for replays, however long. */
+  async #startChannels(names: readonly string[]): Promise<unknown> {
+    return firstError(names.map((name) => this.#topology.channels.get(name)?.start()));
+  }
+
+  /** Sinks second: what a durable channel brought along leaves before new events come in. */
+  async #startSinks({ sinks, drains }: Pick<Changes['start'], 'sinks' | 'drains'>): Promise<unknown> {
+    const error = await firstError(sinks.map((name) => this.#topology.sinks.get(name)?.start()));
+    for (const name of drains) this.#topology.drains.get(name)?.start();
+    return error;
+  }
+
+  /** Sources last: a client that connects finds its events taken care of. */
+  async #startSources(names: readonly string[]): Promise<unknown> {
+    return firstError(names.map((name) => this.#topology.sources.get(name)?.start()));
+  }
+
+  /** Sources first: no new input; puts in flight finish, so that clients learn what became of their events. */
+  async #stopSources(names: readonly string[], deadline: number): Promise<void> {
+    const parts = present(names, this.#topology.sources);
+    await this.#by(deadline, 'source', parts, (source: SourceRunner) => source.stop(Math.max(0, deadline - this.#now()) / 2));
+    for (const name of names) this.#topology.sources.delete(name);
+  }
+
+  /** Then what a channel could not keep is delivered, as far as sinks manage until the deadline. Durable channels keep theirs. */
+  async #drain(names: readonly string[], deadline: number): Promise<void> {
+    const channels = present(names, this.#topology.channels).filter((channel) => channel.losesOnStop);
+    const runners = [...this.#topology.drains.values()].filter((runner) => channels.includes(runner.channel));
+    for (const runner of runners) runner.hurry();
+    const waiting = (): boolean => runners.some(({ channel }) => channel.supervised.working && channel.held > 0);
+    while (waiting() && this.#now() < deadline) await this.#options.base.clock.sleep(DRAIN_POLL_MS);
+  }
+
+  /** Sinks after the drain: the batch under way is delivered or goes back. */
+  async #stopSinks({ sinks, drains }: Pick<Changes['stop'], 'sinks' | 'drains'>, deadline: number): Promise<void> {
+    await this.#by(deadline, 'sink', present(drains, this.#topology.drains), (runner: SinkRunner) => runner.stop());
+    await this.#by(deadline, 'sink', present(sinks, this.#topology.sinks), (sink: SinkUnit) => sink.stop());
+    for (const name of drains) this.#topology.drains.delete(name);
+    for (const name of sinks) this.#topology.sinks.delete(name);
+  }
+
+  /** Channels last: nobody reads or writes any more, so they can sync and close. */
+  async #stopChannels(names: readonly string[], deadline: number): Promise<void> {
+    await this.#by(deadline, 'channel', present(names, this.#topology.channels), (channel: ChannelGuard) => channel.stop());
+    for (const name of names) this.#topology.channels.delete(name);
+  }
+
+  /** Takes out what is left in channels that will be built anew and could not keep it. */
+  async #unload(names: readonly string[]): Promise<ReadonlyMap<string, readonly Sealed[]>> {
+    const moving = new Map<string, Sealed[]>();
+    for (const channel of present(names, this.#topology.channels)) {
+      const events: Sealed[] = [];
+      while (channel.losesOnStop && channel.supervised.working && (channel.gauges()?.size ?? 0) > 0) {
+        const lease = await channel.take(channel.maxBatch, AbortSignal.timeout(1_000));
+        if (lease === null) break;
+        events.push(...lease.events);
+        await lease.commit();
+      }
+      if (events.length > 0) moving.set(channel.name, events);
+    }
+    return moving;
+  }
+
+  /** Puts what was taken out into the channel of the same name. */
+  async #reload(moving: ReadonlyMap<string, readonly Sealed[]>): Promise<void> {
+    for (const [name, events] of moving) {
+      const channel = this.#topology.channels.get(name) as ChannelGuard;
+      let stored = 0;
+      try {
+        for (; stored < events.length; stored += channel.maxBatch) {
+          const part = events.slice(stored, stored + channel.maxBatch).map((event) => ({ headers: { ...event.headers }, body: event.body }));
+          await channel.put(part, AbortSignal.timeout(5_000));
+          channel.received += part.length;
+        }
+      } catch (error) {
+        this.#log.warn(`channel ${name} could not take over ${events.length - stored} events of its predecessor, which are lost: ${errorText(error)}`);
+      }
+    }
+  }
+
+  /** Ends all parts side by side, waiting no longer than the deadline; says which did not end. */
+  async #by<T extends { readonly name: string }>(deadline: number, kind: string, parts: readonly T[], end: (part: T) => Promise<void>): Promise<void> {
+    const { clock } = this.#options.base;
+    const pending = new Set(parts.map((part) => part.name));
+    const over = new AbortController();
+    const all = Promise.all(
+      parts.map(async (part) => {
+        await end(part);
+        pending.delete(part.name);
+      }),
+    );
+    await Promise.race([all, clock.sleep(Math.max(0, deadline - this.#now()), over.signal)]);
+    over.abort();
+    for (const name of pending) this.#log.warn(`${kind} ${name} did not stop in time and is left behind`);
+  }
+
+  #now(): number {
+    return this.#options.base.clock.monotonic();
+  }
+}
+
+function present<T>(names: readonly string[], parts: ReadonlyMap<string, T>): readonly T[] {
+  return names.map((name) => parts.get(name)).filter((part) => part !== undefined);
+}
+
+async function firstError(attempts: readonly (Promise<unknown> | undefined)[]): Promise<unknown> {
+  const errors = await Promise.all(attempts);
+  return errors.find((error) => error !== undefined);
+}

@@ -1,0 +1,36 @@
+/** What the runtime hands to every component besides its configuration; the same for all of one agent. */
+
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { ComponentContext } from '../core/define.ts';
+import type { Lifecycle } from '../core/lifecycle.ts';
+import type { Supervised } from './supervisor.ts';
+
+export interface ContextBase {
+  readonly agent: string;
+  readonly clock: Clock;
+  /** The user's home directory. */
+  readonly home: string;
+  /** A logger whose lines name the component (`source r1`) and its type (`source.netcat`). */
+  readonly logFor: (component: string, where: string) => Logger;
+}
+
+/** The common part of a component's context, its reports wired to its supervisor. */
+export function contextFor(base: ContextBase, name: string, log: Logger, supervised: Supervised<Lifecycle>, extra: Record<string, number>): ComponentContext {
+  return {
+    name,
+    agent: base.agent,
+    log,
+    clock: base.clock,
+    home: base.home,
+    extra,
+    degraded: (error) => supervised.degrade('component', error),
+    healthy: () => supervised.heal('component'),
+    failed: (error) => supervised.fail(error),
+  };
+}
+
+/** A record of declared counters, all 0. */
+export function zeroed(declared: Readonly<Record<string, string>> | undefined): Record<string, number> {
+  return Object.fromEntries(Object.keys(declared ?? {}).map((name) => [name, 0]));
+}
