@@ -203,7 +203,9 @@ export function parseProperties<P extends Properties>(spec: P, raw: Readonly<Rec
         code: 'bad-value',
         severity: lenient ? 'warning' : 'error',
         message: `property "${used}" is ${shown} but must be ${error.message}`,
-        fix: lenient ? `until it is corrected the default ${String(property.options.default)} is used` : `correct the value of ${used}`,
+        fix: lenient
+          ? `until it is corrected the default${property.options.default === undefined ? '' : ` ${String(property.options.default)}`} is used`
+          : `correct the value of ${used}`,
         key: used,
       });
     }
