@@ -1,0 +1,429 @@
+/**
+ * Record batch v2 (magic 2; Kafka KIP-98, DefaultRecordBatch.java) as a view over bytes: read, check, number, iterate.
+ * Building is in builder.ts, old message sets in legacy.ts.
+ *
+ *   0 baseOffset i64 · 8 batchLength i32 (what follows it) · 12 leaderEpoch i32 · 16 magic i8 · 17 crc u32 (of 21 … end)
+ *   21 attributes i16 · 23 lastOffsetDelta i32 · 27 baseTimestamp i64 · 35 maxTimestamp i64 · 43 producerId i64
+ *   51 producerEpoch i16 · 53 baseSequence i32 · 57 recordsCount i32 · 61 records, as one block if compressed
+ *
+ * The fields up to the crc are outside it: numbering a produced batch changes twelve bytes and no checksum.
+ * int64 is a number here; producer ids and offsets beyond 2^53 are refused by {@link checkBatch}.
+ */
+import { decompress, decompressAsync } from '../lib/codecs.ts';
+import { crc32c } from '../lib/crc32c.ts';
+import { ProtocolError } from '../lib/errors.ts';
+
+export const HEADER_BYTES = 61;
+/** baseOffset and batchLength: what batchLength does not count. */
+export const LOG_OVERHEAD = 12;
+const CRC_FROM = 21;
+const TWO32 = 4_294_967_296;
+
+export const ATTRIBUTE_CODEC = 0x07;
+export const ATTRIBUTE_LOG_APPEND_TIME = 0x08;
+export const ATTRIBUTE_TRANSACTIONAL = 0x10;
+export const ATTRIBUTE_CONTROL = 0x20;
+export const ATTRIBUTE_DELETE_HORIZON = 0x40;
+
+/** Default bound for unpacking a batch: what Kafka's largest int allows is no bound at all, so this is ours. */
+export const UNPACK_LIMIT = 104_857_600;
+
+/** Exact to 2^53, and 2^63-1 reads as 2^63. */
+export function readI64(buf: Buffer, at: number): number {
+  return buf.readInt32BE(at) * TWO32 + buf.readUInt32BE(at + 4);
+}
+
+/** Exact to 2^53. */
+export function writeI64(buf: Buffer, value: number, at: number): void {
+  const high = Math.floor(value / TWO32);
+  buf.writeInt32BE(high | 0, at);
+  buf.writeUInt32BE((value - high * TWO32) >>> 0, at + 4);
+}
+
+/** Whole size in bytes of the batch (or old message) at `at`; needs 12 readable bytes. May be nonsense: see {@link checkBatch}. */
+export function sizeAt(buf: Buffer, at: number): number {
+  return buf.readInt32BE(at + 8) + LOG_OVERHEAD;
+}
+
+/** Magic byte of the batch or old message at `at`; all formats have it at the same place. Needs 17 readable bytes. */
+export function magicAt(buf: Buffer, at: number): number {
+  return buf.readInt8(at + 16);
+}
+
+/** One batch inside a buffer. Getters read the bytes anew each time; nothing is checked: see {@link checkBatch}. */
+export class BatchView {
+  readonly buf: Buffer;
+  /** Index of the first byte. */
+  readonly at: number;
+
+  constructor(buf: Buffer, at = 0) {
+    this.buf = buf;
+    this.at = at;
+  }
+
+  get sizeBytes(): number {
+    return sizeAt(this.buf, this.at);
+  }
+  get baseOffset(): number {
+    return readI64(this.buf, this.at);
+  }
+  get lastOffset(): number {
+    return this.baseOffset + this.lastOffsetDelta;
+  }
+  get nextOffset(): number {
+    return this.lastOffset + 1;
+  }
+  get leaderEpoch(): number {
+    return this.buf.readInt32BE(this.at + 12);
+  }
+  get magic(): number {
+    return magicAt(this.buf, this.at);
+  }
+  get crc(): number {
+    return this.buf.readUInt32BE(this.at + 17);
+  }
+  get attributes(): number {
+    return this.buf.readInt16BE(this.at + 21);
+  }
+  /** 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd. */
+  get codec(): number {
+    return this.attributes & ATTRIBUTE_CODEC;
+  }
+  get isLogAppendTime(): boolean {
+    return (this.attributes & ATTRIBUTE_LOG_APPEND_TIME) !== 0;
+  }
+  get isTransactional(): boolean {
+    return (this.attributes & ATTRIBUTE_TRANSACTIONAL) !== 0;
+  }
+  get isControl(): boolean {
+    return (this.attributes & ATTRIBUTE_CONTROL) !== 0;
+  }
+  /** When baseTimestamp is a delete horizon (set by the cleaner only): that time; else -1. */
+  get deleteHorizonMs(): number {
+    return this.attributes & ATTRIBUTE_DELETE_HORIZON ? this.baseTimestamp : -1;
+  }
+  get lastOffsetDelta(): number {
+    return this.buf.readInt32BE(this.at + 23);
+  }
+  get baseTimestamp(): number {
+    return readI64(this.buf, this.at + 27);
+  }
+  get maxTimestamp(): number {
+    return readI64(this.buf, this.at + 35);
+  }
+  /** -1: none. */
+  get producerId(): number {
+    return readI64(this.buf, this.at + 43);
+  }
+  get producerEpoch(): number {
+    return this.buf.readInt16BE(this.at + 51);
+  }
+  get baseSequence(): number {
+    return this.buf.readInt32BE(this.at + 53);
+  }
+  get lastSequence(): number {
+    return this.baseSequence < 0 ? -1 : addSequence(this.baseSequence, this.lastOffsetDelta);
+  }
+  get count(): number {
+    return this.buf.readInt32BE(this.at + 57);
+  }
+  /** A producer is "there" when its id is: some clients send epoch 0 and sequence 0 without one. */
+  get hasProducer(): boolean {
+    return this.producerId >= 0;
+  }
+  /** The whole batch as a view of the same memory. */
+  get bytes(): Buffer {
+    return this.buf.subarray(this.at, this.at + this.sizeBytes);
+  }
+  /** What follows the header, packed or not, as a view. */
+  get payload(): Buffer {
+    return this.buf.subarray(this.at + HEADER_BYTES, this.at + this.sizeBytes);
+  }
+}
+
+/** Sequence numbers are 31 bits and wrap to 0. */
+export function addSequence(sequence: number, delta: number): number {
+  const sum = sequence + delta;
+  return sum > 0x7fffffff ? sum - 0x80000000 : sum;
+}
+
+/**
+ * What can be wrong with a batch. `short`: it reaches beyond the data; `size`, `magic`, `crc`: not a v2 batch, or
+ * damaged; `count`: the header contradicts itself; `number`: an offset or id beyond 2^53.
+ */
+export type BatchFault = 'short' | 'size' | 'magic' | 'crc' | 'count' | 'number';
+
+/** Checks bounds, magic, checksum and header of the batch at `at`; null when it is sound. Records are not looked at. */
+export function checkBatch(buf: Buffer, at = 0, end: number = buf.length): BatchFault | null {
+  if (at + LOG_OVERHEAD > end) return 'short';
+  const size = sizeAt(buf, at);
+  if (size < HEADER_BYTES) return 'size';
+  if (at + size > end) return 'short';
+  if (buf[at + 16] !== 2) return 'magic';
+  if (crc32c(buf, at + CRC_FROM, at + size) !== buf.readUInt32BE(at + 17)) return 'crc';
+  const delta = buf.readInt32BE(at + 23);
+  const count = buf.readInt32BE(at + 57);
+  if (delta < 0 || count < 0 || count > delta + 1) return 'count';
+  if (readI64(buf, at) < 0 || readI64(buf, at) + delta >= Number.MAX_SAFE_INTEGER || readI64(buf, at + 43) > Number.MAX_SAFE_INTEGER) return 'number';
+  return null;
+}
+
+/** Writes the place of a batch in a log: both fields are outside the checksum. */
+export function place(buf: Buffer, at: number, where: { readonly baseOffset: number; readonly leaderEpoch: number }): void {
+  writeI64(buf, where.baseOffset, at);
+  buf.writeInt32BE(where.leaderEpoch, at + 12);
+}
+
+/** Computes and writes the checksum of the batch at `at`, after a header field behind it changed. */
+export function seal(buf: Buffer, at = 0): void {
+  buf.writeUInt32BE(crc32c(buf, at + CRC_FROM, at + sizeAt(buf, at)), at + 17);
+}
+
+/** message.timestamp.type = LogAppendTime: one bit, one timestamp, the checksum; records stay as they are, packed or not. */
+export function stampLogAppendTime(buf: Buffer, at: number, now: number): void {
+  buf.writeInt16BE(buf.readInt16BE(at + 21) | ATTRIBUTE_LOG_APPEND_TIME, at + 21);
+  writeI64(buf, now, at + 35);
+  seal(buf, at);
+}
+
+/** message.timestamp.type = CreateTime: clears the bit and sets the true maximum; does nothing when both are right. */
+export function stampCreateTime(buf: Buffer, at: number, maxTimestamp: number): void {
+  const attributes = buf.readInt16BE(at + 21);
+  if (!(attributes & ATTRIBUTE_LOG_APPEND_TIME) && readI64(buf, at + 35) === maxTimestamp) return;
+  buf.writeInt16BE(attributes & ~ATTRIBUTE_LOG_APPEND_TIME, at + 21);
+  writeI64(buf, maxTimestamp, at + 35);
+  seal(buf, at);
+}
+
+/**
+ * The records of a batch as plain bytes: the payload itself, or unpacked.
+ * @throws CodecError
+ */
+export function unpackRecords(batch: BatchView, limitBytes: number = UNPACK_LIMIT): Buffer {
+  return decompress(batch.codec, batch.payload, limitBytes);
+}
+
+/** {@link unpackRecords} on the libuv pool where it pays. */
+export function unpackRecordsAsync(batch: BatchView, limitBytes: number = UNPACK_LIMIT): Promise<Buffer> {
+  return decompressAsync(batch.codec, batch.payload, limitBytes);
+}
+
+/** Header names and values of a record, in order; names may repeat, a value may be null. */
+export type RecordHeaders = readonly (readonly [name: string, value: Buffer | null])[];
+
+const NO_HEADERS: RecordHeaders = [];
+
+/**
+ * Walks over the records of one batch without making an object per record: call {@link next}, then read the fields of
+ * the record it stands on. Keys and values are views. Everything is checked against the end of the data.
+ */
+export class RecordCursor {
+  /** Offset of the present record. */
+  offset = -1;
+  offsetDelta = -1;
+  /** Epoch milliseconds; the batch's append time where that counts. */
+  timestamp = -1;
+  keyAt = 0;
+  /** -1: null. */
+  keyLength = -1;
+  valueAt = 0;
+  /** -1: null. */
+  valueLength = -1;
+  headerCount = 0;
+  /** Plain records of the whole batch, which {@link keyAt} and {@link valueAt} index. */
+  readonly data: Buffer;
+  #pos: number;
+  readonly #end: number;
+  #left: number;
+  #headersAt = 0;
+  #recordEnd = 0;
+  readonly #baseOffset: number;
+  readonly #baseTimestamp: number;
+  /** -1: records have their own. */
+  readonly #appendTime: number;
+
+  /**
+   * @param records what {@link unpackRecords} gave, when the caller has it already
+   * @throws CodecError
+   */
+  constructor(batch: BatchView, records?: Buffer) {
+    if (records || batch.codec !== 0) {
+      this.data = records ?? unpackRecords(batch);
+      this.#pos = 0;
+      this.#end = this.data.length;
+    } else {
+      this.data = batch.buf;
+      this.#pos = batch.at + HEADER_BYTES;
+      this.#end = batch.at + batch.sizeBytes;
+    }
+    this.#left = batch.count;
+    this.#baseOffset = batch.baseOffset;
+    this.#baseTimestamp = batch.baseTimestamp;
+    this.#appendTime = batch.isLogAppendTime ? batch.maxTimestamp : -1;
+  }
+
+  /**
+   * Moves on to the next record; false after the last.
+   * @throws ProtocolError when the bytes are not the promised records
+   */
+  next(): boolean {
+    if (this.#left <= 0) {
+      if (this.#left === 0 && this.#pos !== this.#end) throw new ProtocolError('a record batch holds more bytes than records');
+      return false;
+    }
+    this.#left--;
+    const length = this.#varint();
+    this.#recordEnd = this.#pos + length;
+    if (length < 6 || length > this.#end || this.#recordEnd > this.#end) throw new ProtocolError(`a record of ${length} bytes does not fit into its batch`);
+    this.#pos++; // attributes of a record: unused, 0
+    const timestampDelta = this.#varlong();
+    this.timestamp = this.#appendTime >= 0 ? this.#appendTime : this.#baseTimestamp + timestampDelta;
+    this.offsetDelta = this.#varint();
+    this.offset = this.#baseOffset + this.offsetDelta;
+    this.keyLength = this.#length();
+    this.keyAt = this.#pos;
+    if (this.keyLength > 0) this.#pos += this.keyLength;
+    this.valueLength = this.#length();
+    this.valueAt = this.#pos;
+    if (this.valueLength > 0) this.#pos += this.valueLength;
+    this.headerCount = this.#varint();
+    this.#headersAt = this.#pos;
+    if (this.headerCount < 0 || this.#pos + 2 * this.headerCount > this.#recordEnd) throw new ProtocolError('a record has an impossible number of headers');
+    if (this.headerCount === 0 && this.#pos !== this.#recordEnd) throw new ProtocolError('a record is longer than its parts');
+    this.#pos = this.#recordEnd;
+    return true;
+  }
+
+  /** Views of the data; null is not the same as empty. */
+  key(): Buffer | null {
+    return this.keyLength < 0 ? null : this.data.subarray(this.keyAt, this.keyAt + this.keyLength);
+  }
+  value(): Buffer | null {
+    return this.valueLength < 0 ? null : this.data.subarray(this.valueAt, this.valueAt + this.valueLength);
+  }
+
+  /** @throws ProtocolError */
+  headers(): RecordHeaders {
+    if (this.headerCount === 0) return NO_HEADERS;
+    const out: [string, Buffer | null][] = [];
+    this.#pos = this.#headersAt;
+    for (let i = 0; i < this.headerCount; i++) {
+      const name = this.#headerName();
+      const length = this.#length();
+      out.push([name, length < 0 ? null : this.data.subarray(this.#pos, this.#pos + length)]);
+      if (length > 0) this.#pos += length;
+    }
+    this.#leaveHeaders();
+    return out;
+  }
+
+  /** Headers as text by name, as an event has them: the last of equal names wins, null becomes empty. */
+  headerRecord(): Record<string, string> {
+    const out: Record<string, string> = {};
+    if (this.headerCount === 0) return out;
+    this.#pos = this.#headersAt;
+    for (let i = 0; i < this.headerCount; i++) {
+      const name = this.#headerName();
+      const length = this.#length();
+      if (name === '__proto__') Object.defineProperty(out, name, { value: '', enumerable: true, writable: true, configurable: true });
+      out[name] = length <= 0 ? '' : text(this.data, this.#pos, this.#pos + length);
+      if (length > 0) this.#pos += length;
+    }
+    this.#leaveHeaders();
+    return out;
+  }
+
+  #headerName(): string {
+    const length = this.#length();
+    if (length < 0) throw new ProtocolError('a record header has no name');
+    const name = text(this.data, this.#pos, this.#pos + length);
+    this.#pos += length;
+    return name;
+  }
+
+  #leaveHeaders(): void {
+    if (this.#pos !== this.#recordEnd) throw new ProtocolError('a record is longer than its parts');
+  }
+
+  /** A length that fits into what is left of the record; -1 is null. */
+  #length(): number {
+    const length = this.#varint();
+    if (length < -1 || this.#pos + length > this.#recordEnd) throw new ProtocolError(`a length of ${length} reaches beyond its record`);
+    return length;
+  }
+
+  #varint(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      if (this.#pos >= this.#end) break;
+      const byte = this.data[this.#pos++]!;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return (value >>> 1) ^ -(value & 1);
+    }
+    throw new ProtocolError('a record ends within a varint, or the varint is too long');
+  }
+
+  #varlong(): number {
+    const first = this.#pos < this.#end ? this.data[this.#pos]! : 0x80;
+    if (first < 0x80) {
+      this.#pos++;
+      return (first >>> 1) ^ -(first & 1);
+    }
+    let low = 0;
+    let high = 0;
+    for (let i = 0; i < 10 && this.#pos < this.#end; i++) {
+      const byte = this.data[this.#pos++]!;
+      if (i < 4) low += (byte & 0x7f) * 2 ** (7 * i);
+      else high += (byte & 0x7f) * 2 ** (7 * (i - 4));
+      if (byte < 0x80) {
+        // The zigzag value is high * 2^28 + low; halve it without losing the odd bit of high.
+        const half = Math.floor(high / 2) * 2 ** 28 + (high % 2) * 2 ** 27 + Math.floor(low / 2);
+        return low % 2 === 1 ? -half - 1 : half;
+      }
+    }
+    throw new ProtocolError('a record ends within a varlong, or the varlong is too long');
+  }
+}
+
+/** Short ASCII, the usual case, is joined by hand: a native call costs more. */
+function text(buf: Buffer, from: number, end: number): string {
+  if (end - from > 24) return buf.toString('utf8', from, end);
+  let out = '';
+  for (let i = from; i < end; i++) {
+    const byte = buf[i]!;
+    if (byte >= 0x80) return buf.toString('utf8', from, end);
+    out += String.fromCharCode(byte);
+  }
+  return out;
+}
+
+/** One record with everything in it: for tools, tests and other places where an object per record does not matter. */
+export interface PlainRecord {
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: RecordHeaders;
+}
+
+/** @throws ProtocolError, CodecError */
+export function* records(batch: BatchView, unpacked?: Buffer): Generator<PlainRecord> {
+  const cursor = new RecordCursor(batch, unpacked);
+  while (cursor.next()) {
+    yield { offset: cursor.offset, timestamp: cursor.timestamp, key: cursor.key(), value: cursor.value(), headers: cursor.headers() };
+  }
+}
+
+/**
+ * The batches that lie in `buf[at, end)` one behind the other, as long as each is whole by its stated size. A cut-off
+ * rest is left out, as clients do. Old messages (magic 0 and 1) appear too: look at `magic`.
+ */
+export function* batches(buf: Buffer, at = 0, end: number = buf.length): Generator<BatchView> {
+  let pos = at;
+  while (pos + LOG_OVERHEAD + 5 <= end) {
+    const size = sizeAt(buf, pos);
+    if (size < LOG_OVERHEAD + 14 || pos + size > end) return;
+    yield new BatchView(buf, pos);
+    pos += size;
+  }
+}
