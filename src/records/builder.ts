@@ -13,12 +13,11 @@ import {
   type BatchView,
   HEADER_BYTES,
   LOG_OVERHEAD,
-  RecordCursor,
-  type RecordHeaders,
   seal,
   unpackRecords,
   writeI64,
 } from './batch.ts';
+import { RecordCursor, type RecordHeaders } from './cursor.ts';
 
 /** Header fields of a batch to build; what is left out is "none" (-1), or 0 for `codec` and `baseOffset`. */
 export interface BatchOptions {

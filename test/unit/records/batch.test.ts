@@ -5,11 +5,7 @@ import {
   BatchView,
   batches,
   checkBatch,
-  type PlainRecord,
   place,
-  RecordCursor,
-  type RecordHeaders,
-  records,
   seal,
   stampCreateTime,
   stampLogAppendTime,
@@ -17,6 +13,7 @@ import {
   unpackRecordsAsync,
 } from '../../../src/records/batch.ts';
 import { BatchBuilder, controlBatch, emptyBatch, filterBatch, readControl, recompress } from '../../../src/records/builder.ts';
+import { type PlainRecord, RecordCursor, type RecordHeaders, records } from '../../../src/records/cursor.ts';
 import { COMMIT, JAVA, LIBRDKAFKA, TWO_BATCHES } from './vectors.ts';
 
 const VALUE = `value-0-${'x'.repeat(26)}`;
