@@ -5,11 +5,11 @@
 
 import { AppError, errorText } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { AgentModel } from '../config/model.ts';
+import type { AgentModel, ChannelModel } from '../config/model.ts';
 import type { Catalog } from '../core/catalog.ts';
 import type { Sealed } from '../core/event.ts';
 import { censusOf, componentsOf, someFlowRuns, someStarts, statusOf } from './census.ts';
-import { type Changes, changesOf, everything } from './changes.ts';
+import { type Changes, changesOf } from './changes.ts';
 import type { ChannelGuard } from './channel-guard.ts';
 import type { ContextBase } from './context.ts';
 import { PartShop } from './part-shop.ts';
@@ -90,12 +90,12 @@ export class Agent {
   async start(): Promise<void> {
     await this.#shop.prepare(this.#model);
     this.#topology.complete(this.#model);
-    const all = everything(this.#model);
-    await this.#startChannels(all.channels);
+    const { sources, channels, sinks, drains } = this.#topology;
+    await this.#startChannels([...channels.keys()]);
     if (this.#ending) return;
-    await this.#startSinks(all);
+    await this.#startSinks({ sinks: [...sinks.keys()], drains: [...drains.keys()] });
     if (this.#ending) return;
-    await this.#startSources(all.sources);
+    await this.#startSources([...sources.keys()]);
     if (this.#phase === 'starting') this.#phase = 'up';
   }
 
@@ -131,7 +131,8 @@ export class Agent {
   async apply(next: AgentModel): Promise<Changes> {
     const previous = this.#model;
     await this.#shop.prepare(next);
-    const changes = changesOf(previous, next, (name, model) => this.#topology.channels.get(name)?.adopt(model) ?? false);
+    const adopt = (channel: ChannelModel): boolean => this.#topology.channels.get(channel.name)?.adopt(channel) ?? false;
+    const changes = changesOf(previous, next, adopt);
     const error = await this.#change(changes, next);
     if (error === undefined || this.#ending) {
       this.#applied++;
@@ -139,8 +140,7 @@ export class Agent {
       this.#configuredAt = this.#options.base.clock.now();
       return changes;
     }
-    const back = changesOf(next, previous, (name, model) => this.#topology.channels.get(name)?.adopt(model) ?? false);
-    const second = await this.#change(back, previous);
+    const second = await this.#change(changesOf(next, previous, adopt), previous);
     const outcome = second === undefined ? 'the previous definition runs again' : `and the previous one did not start at once either: ${errorText(second)}`;
     const failure = new AppError('RELOAD', `the new definition was taken back: ${errorText(error)}; ${outcome}`, {
       cause: error,
