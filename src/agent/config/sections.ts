@@ -75,7 +75,7 @@ function newSection(name: string): MutableSection {
 function misplacedFinding(key: string, { where }: TableValue, agents: readonly string[]): Finding {
   const [agent = '', list, component, ...rest] = key.split('.');
   if (list === undefined || agent === '') {
-    const fix = 'write agent.sources, agent.channels or agent.sinks, or refer to it as ${name}';
+    const fix = `write agent.sources, agent.channels or agent.sinks, or refer to it as \${name}`;
     return { code: 'malformed-key', severity: 'warning', message: `"${key}" belongs to no agent and is ignored`, fix, where };
   }
   if (isListKey(list)) {

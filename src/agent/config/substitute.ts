@@ -207,7 +207,7 @@ class Substitution {
       code: 'empty-value',
       severity: 'warning',
       message: `"${key}" became empty (it is written as ${value}), which acts as if it were not set`,
-      fix: 'give the variable a value, or a default: ${name:-default}',
+      fix: `give the variable a value, or a default: \${name:-default}`,
       where,
     });
   }

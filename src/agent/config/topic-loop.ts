@@ -32,7 +32,7 @@ export function topicLoops(agents: readonly DraftAgent[]): LoopFinding[] {
   for (const agent of agents) {
     for (const source of agent.sources.values()) {
       if (!runs(source) || source.spec?.type !== 'kafka' || isFalse(source, 'setTopicHeader')) continue;
-      const trace: Trace = { origin: { agent, source }, header: valueOf(source, 'topicHeader') ?? 'topic', hops: [], kept: undefined };
+      const trace: Trace = { origin: { agent, source }, header: written(source, 'topicHeader') ?? 'topic', hops: [], kept: undefined };
       follow({ agent, source }, trace, { agents, found, visited: new Set() });
     }
   }
@@ -54,7 +54,7 @@ function follow(place: Place, trace: Trace, walk: Walk): void {
     if (!runs(sink) || sink.channel === undefined || !place.source.channels.includes(sink.channel)) continue;
     const type = sink.spec?.type;
     if (type === 'kafka') {
-      if (!isFalse(sink, 'allowTopicOverride') && (valueOf(sink, 'topicHeader') ?? 'topic') === after.header) report(after, sink, place.agent, walk);
+      if (!isFalse(sink, 'allowTopicOverride') && (written(sink, 'topicHeader') ?? 'topic') === after.header) report(after, sink, place.agent, walk);
     } else if (type === 'avro' || type === 'thrift') {
       for (const next of receivers(sink, type, walk.agents)) follow(next, { ...after, hops: [...after.hops, `${sink.label} and ${next.source.label}`] }, walk);
     }
@@ -67,11 +67,11 @@ function throughInterceptors(source: DraftSource, trace: Trace): Trace | undefin
   const topics = topicsOf(trace.origin.source);
   for (const part of source.interceptors) {
     const type = part.spec?.type;
-    if (type === 'static' && (valueOf(part, 'key') ?? 'key') === trace.header) {
+    if (type === 'static' && (written(part, 'key') ?? 'key') === trace.header) {
       if (!isFalse(part, 'preserveExisting')) kept = part;
-      else if (!topics.includes(valueOf(part, 'value') ?? 'value')) return undefined;
+      else if (!topics.includes(written(part, 'value') ?? 'value')) return undefined;
     }
-    if (type === 'remove_header' && [valueOf(part, 'withName'), ...(valueOf(part, 'fromList')?.split(/\s*,\s*/) ?? [])].includes(trace.header))
+    if (type === 'remove_header' && [written(part, 'withName'), ...(written(part, 'fromList')?.split(/\s*,\s*/) ?? [])].includes(trace.header))
       return undefined;
     if (type === 'regex_extractor' && Object.entries(part.raw).some(([key, { value }]) => key.endsWith('.name') && value === trace.header)) return undefined;
   }
@@ -79,12 +79,12 @@ function throughInterceptors(source: DraftSource, trace: Trace): Trace | undefin
 }
 
 function receivers(sink: DraftSink, type: string, agents: readonly DraftAgent[]): Place[] {
-  const port = valueOf(sink, 'port');
-  const host = valueOf(sink, 'hostname');
+  const port = written(sink, 'port');
+  const host = written(sink, 'hostname');
   const places: Place[] = [];
   for (const agent of agents) {
     for (const source of agent.sources.values()) {
-      if (runs(source) && source.spec?.type === type && port !== undefined && valueOf(source, 'port') === port && reaches(host, valueOf(source, 'bind')))
+      if (runs(source) && source.spec?.type === type && port !== undefined && written(source, 'port') === port && reaches(host, written(source, 'bind')))
         places.push({ agent, source });
     }
   }
@@ -101,7 +101,7 @@ function reaches(host: string | undefined, bind: string | undefined): boolean {
 function report(trace: Trace, sink: DraftSink, sinkAgent: DraftAgent, walk: Walk): void {
   const { source, agent } = trace.origin;
   const topics = topicsOf(source).join(', ') || 'the topics that match';
-  const own = valueOf(sink, 'kafka.topic') ?? valueOf(sink, 'topic') ?? 'default-flume-topic';
+  const own = written(sink, 'kafka.topic') ?? written(sink, 'topic') ?? 'default-flume-topic';
   const way = trace.hops.length === 0 ? '' : ` by way of ${trace.hops.join(', ')}`;
   const other = otherCluster(source, sink);
   const kept = trace.kept === undefined ? '' : `; ${trace.kept.label} does not prevent it, because preserveExisting is true unless it is set to false`;
@@ -123,23 +123,23 @@ function report(trace: Trace, sink: DraftSink, sinkAgent: DraftAgent, walk: Walk
 }
 
 function topicsOf(source: DraftPart): string[] {
-  const written = valueOf(source, 'kafka.topics') ?? valueOf(source, 'topic') ?? valueOf(source, 'kafka.topics.regex');
-  return written?.split(/\s*,\s*/).filter((topic) => topic !== '') ?? [];
+  const text = written(source, 'kafka.topics') ?? written(source, 'topic') ?? written(source, 'kafka.topics.regex');
+  return text?.split(/\s*,\s*/).filter((topic) => topic !== '') ?? [];
 }
 
 /** True only when both name their brokers and have none in common. */
 function otherCluster(source: DraftPart, sink: DraftPart): boolean {
-  const brokers = (part: DraftPart) => (valueOf(part, 'kafka.bootstrap.servers') ?? valueOf(part, 'brokerList'))?.split(/\s*,\s*/);
+  const brokers = (part: DraftPart) => (written(part, 'kafka.bootstrap.servers') ?? written(part, 'brokerList'))?.split(/\s*,\s*/);
   const one = brokers(source);
   const two = brokers(sink);
   return one !== undefined && two !== undefined && !one.some((broker) => two.includes(broker));
 }
 
-function valueOf(part: DraftPart, key: string): string | undefined {
+function written(part: DraftPart, key: string): string | undefined {
   return part.raw[key]?.value;
 }
 
 function isFalse(part: DraftPart, key: string): boolean {
-  const value = valueOf(part, key);
+  const value = written(part, key);
   return value !== undefined && value.toLowerCase() !== 'true';
 }

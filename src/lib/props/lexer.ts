@@ -91,8 +91,8 @@ export function lexProperties(text: string, file: string): LexedFile {
     const where = { file, line };
     const { keyEnd, valueStart } = splitAt(logical);
     const lost: string[] = [];
-    const key = unescape(logical.slice(0, keyEnd), lost);
-    const value = unescape(logical.slice(valueStart), lost);
+    const key = unescaped(logical.slice(0, keyEnd), lost);
+    const value = unescaped(logical.slice(valueStart), lost);
     if (key === undefined || value === undefined) {
       findings.push({
         code: 'malformed-unicode-escape',
@@ -111,13 +111,13 @@ export function lexProperties(text: string, file: string): LexedFile {
 interface LogicalLine {
   /** Number of its first natural line. */
   readonly line: number;
-  /** Without leading blanks and line ends; continuations joined. Escapes untouched. Never empty. */
+  /** Without leading blanks and line ends; continuations joined. Escapes untouched. */
   readonly logical: string;
 }
 
 /**
- * Joins natural lines. A comment never continues, and a continued line is data even when it starts with `#`. A
- * backslash before the end of the file is dropped.
+ * Joins natural lines. A comment never continues, and a continued line is data even when it starts with `#`, unless
+ * nothing was collected before it. A backslash before the end of the file is dropped.
  */
 function* logicalLines(text: string): Generator<LogicalLine> {
   let joined = '';
@@ -126,8 +126,12 @@ function* logicalLines(text: string): Generator<LogicalLine> {
   for (const { start, end, line } of naturalLines(text)) {
     let from = start;
     while (from < end && isBlank(text.charCodeAt(from))) from++;
-    if (!continued) {
-      if (from === end || text[from] === '#' || text[from] === '!') continue;
+    if (joined === '') {
+      const comment = text[from] === '#' || text[from] === '!';
+      if (from === end || comment) {
+        continued = false;
+        continue;
+      }
       firstLine = line;
     }
     const more = endsInOddBackslashes(text, from, end);
@@ -137,7 +141,8 @@ function* logicalLines(text: string): Generator<LogicalLine> {
     if (joined !== '') yield { line: firstLine, logical: joined };
     joined = '';
   }
-  if (joined !== '') yield { line: firstLine, logical: joined };
+  // Java takes a lone backslash before the end of the file for a property with an empty key, unless CR LF follows it.
+  if (joined !== '' || (continued && !text.endsWith('\r\n'))) yield { line: firstLine, logical: joined };
 }
 
 function* naturalLines(text: string): Generator<{ start: number; end: number; line: number }> {
@@ -187,7 +192,7 @@ function splitAt(logical: string): { keyEnd: number; valueStart: number } {
 const NAMED: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', f: '\f' };
 
 /** Undefined = a malformed \u. Escapes without meaning are added to `lost`, quotes excepted: there it hardly matters. */
-function unescape(written: string, lost: string[]): string | undefined {
+function unescaped(written: string, lost: string[]): string | undefined {
   if (!written.includes('\\')) return written;
   let out = '';
   for (let i = 0; i < written.length; i++) {
