@@ -77,7 +77,7 @@ function keepRunningChannels(source: DraftSource, agent: DraftAgent): void {
   const severity = kept.length === 0 ? 'error' : 'warning';
   const then = kept.length === 0 ? 'the source has no other and cannot run' : `events go to ${kept.join(', ')} only`;
   for (const name of source.channels) {
-    if (kept.includes(name) || name.includes(',')) continue;
+    if (kept.includes(name) || (kept.length > 0 && name.includes(','))) continue;
     remark(source, { ...absentChannel(name, agent, `${source.prefix}channels`, then), severity, where: source.channelsWhere });
   }
   source.channels = kept;

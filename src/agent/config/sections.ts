@@ -105,7 +105,7 @@ export function splitList(key: string, entry: TableValue | undefined): Listed {
   if (words.some((word) => word.includes(','))) {
     findings.push({
       code: 'comma-in-list',
-      severity: 'error',
+      severity: 'warning',
       message: `"${key}" is separated by commas, but only blanks separate names: this reads as ${words.map((word) => `"${word}"`).join(' and ')}`,
       fix: `write ${key} = ${entry.value
         .split(/[\s,]+/)
