@@ -6,8 +6,8 @@ export interface CommandContext {
   readonly systemProperties: Readonly<Record<string, string>>;
   /** `--conf`: where flume-env.sh and log settings are. */
   readonly confDir: string | undefined;
-  /** `--plugins-path`, cut at its colons; undefined = the default places. */
-  readonly pluginDirs: readonly string[] | undefined;
+  /** `--plugins-path` as written, colon-separated. */
+  readonly pluginsPath: string | undefined;
   /** `--classpath`, cut at its colons: looked through for `classpath:` URIs. */
   readonly classpath: readonly string[];
   readonly env: NodeJS.ProcessEnv;

@@ -75,6 +75,9 @@ export class Agent {
   get someFlowRuns(): boolean {
     return someFlowRuns(this.#topology);
   }
+  get allRuns(): boolean {
+    return componentsOf(this.#topology).every(({ supervised }) => supervised.working);
+  }
   /** Whether a first attempt to start something is still under way. */
   get someStarts(): boolean {
     return someStarts(this.#topology);
