@@ -33,7 +33,13 @@ function run(command, args, what) {
     child.stdout.on('data', (chunk) => output.push(chunk));
     child.stderr.on('data', (chunk) => output.push(chunk));
     child.on('error', (error) => {
-      reject(new Trouble(error.code === 'ENOENT' ? `${what} needs ${command}, which is not on the PATH. It comes with Node.js: https://nodejs.org` : `${what}: ${error.message}`));
+      reject(
+        new Trouble(
+          error.code === 'ENOENT'
+            ? `${what} needs ${command}, which is not on the PATH. It comes with Node.js: https://nodejs.org`
+            : `${what}: ${error.message}`,
+        ),
+      );
     });
     child.on('close', (code) => {
       child = undefined;
@@ -213,7 +219,13 @@ try {
   if (denied && fs.existsSync(stamp) && !strict) {
     if (reason() !== '') say(`${home} is newer than its build but cannot be written (${error.code}); running the old build`);
   } else {
-    say(denied ? `${home} cannot be written (${error.code}). Run this once as its owner.` : error instanceof Trouble ? error.message : (error.stack ?? String(error)));
+    say(
+      denied
+        ? `${home} cannot be written (${error.code}). Run this once as its owner.`
+        : error instanceof Trouble
+          ? error.message
+          : (error.stack ?? String(error)),
+    );
     process.exitCode = 70;
   }
 }

@@ -29,7 +29,11 @@ if (major < 20) {
 
 function run(command, args, { quiet = false, env = {} } = {}) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: home, env: { ...process.env, ...env }, stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(command, args, {
+      cwd: home,
+      env: { ...process.env, ...env },
+      stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
+    });
     const output = [];
     child.stdout?.on('data', (chunk) => output.push(chunk));
     child.stderr?.on('data', (chunk) => output.push(chunk));
@@ -116,6 +120,8 @@ const list = (title, names) => {
 };
 list('Skipped', skippedNames);
 list('Failed', failedNames);
-console.log(`\n${((Date.now() - began) / 1000).toFixed(0)} s on Node.js ${process.version}, ${os.availableParallelism()} cores${proof ? ', with the long proofs' : ''}`);
+console.log(
+  `\n${((Date.now() - began) / 1000).toFixed(0)} s on Node.js ${process.version}, ${os.availableParallelism()} cores${proof ? ', with the long proofs' : ''}`,
+);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed > 0 ? 1 : 0;
