@@ -94,7 +94,7 @@ function marked(name: 'UTF-16' | 'UTF-32'): Charset {
     const { charset, skip } = resolve(bytes);
     return charset.decode(skip === 0 ? bytes : bytes.subarray(skip), policy);
   };
-  return {
+  const charset: Charset = {
     name,
     isUtf8: false,
     isSingleByte: false,
@@ -105,9 +105,10 @@ function marked(name: 'UTF-16' | 'UTF-32'): Charset {
     isValid: (bytes) => resolve(bytes).charset.isValid(bytes),
     decode,
     toUtf8: (bytes, policy) => Buffer.from(decode(bytes, policy), 'utf8'),
-    decoder: (policy) => new MarkedDecoder(resolve, big.unitBytes, policy),
+    decoder: (policy) => new PieceDecoder(charset, policy),
     encode: (text) => big.encode(name === 'UTF-16' ? `\ufeff${text}` : text),
   };
+  return charset;
 }
 
 class CodecCharset implements Charset {
@@ -215,13 +216,28 @@ function utf8Boundary(bytes: Buffer, end: number): number {
 
 const NOTHING = Buffer.alloc(0);
 
-/** Moves the cuts of a stream to where characters end: what is cut at the end of one piece begins the next. */
+/**
+ * Moves the cuts of a stream to where characters end: what is cut at the end of one piece begins the next. Resolves the
+ * byte order from the first bytes and drops their mark (see `Charset.resolve`).
+ */
 export class CharacterJoiner {
-  readonly #charset: Charset;
+  #charset: Charset;
+  #resolved = false;
+  #skipped = 0;
   #held: Buffer = NOTHING;
 
   constructor(charset: Charset) {
     this.#charset = charset;
+  }
+
+  /** The character set of what `write` returns. */
+  get charset(): Charset {
+    return this.#charset;
+  }
+
+  /** Length of the byte order mark that was dropped. */
+  get skipped(): number {
+    return this.#skipped;
   }
 
   /** Bytes held back. */
@@ -231,8 +247,15 @@ export class CharacterJoiner {
 
   /** The piece, begun with what was held back, without the head of a last cut character. The piece itself when it can be. */
   write(piece: Buffer): Buffer {
-    const bytes = this.#held.length === 0 ? piece : Buffer.concat([this.#held, piece]);
-    const whole = this.#charset.wholeLength(bytes);
+    let bytes = this.#held.length === 0 ? piece : Buffer.concat([this.#held, piece]);
+    if (!this.#resolved && bytes.length >= this.#charset.unitBytes) {
+      const { charset, skip } = this.#charset.resolve(bytes);
+      this.#resolved = true;
+      this.#charset = charset;
+      this.#skipped = skip;
+      bytes = skip === 0 ? bytes : bytes.subarray(skip);
+    }
+    const whole = this.#resolved ? this.#charset.wholeLength(bytes) : 0;
     if (whole === bytes.length) {
       this.#held = NOTHING;
       return bytes;
@@ -251,19 +274,17 @@ export class CharacterJoiner {
 }
 
 class PieceDecoder implements CharsetDecoder {
-  readonly #charset: Charset;
   readonly #policy: MalformedPolicy;
   readonly #joiner: CharacterJoiner;
-  #position = 0;
+  #decoded = 0;
 
   constructor(charset: Charset, policy: MalformedPolicy) {
-    this.#charset = charset;
     this.#policy = policy;
     this.#joiner = new CharacterJoiner(charset);
   }
 
   get position(): number {
-    return this.#position;
+    return this.#joiner.skipped + this.#decoded;
   }
 
   get pending(): number {
@@ -281,55 +302,11 @@ class PieceDecoder implements CharsetDecoder {
   #decode(bytes: Buffer): string {
     if (bytes.length === 0) return '';
     try {
-      const text = this.#charset.decode(bytes, this.#policy);
-      this.#position += bytes.length;
+      const text = this.#joiner.charset.decode(bytes, this.#policy);
+      this.#decoded += bytes.length;
       return text;
     } catch (error) {
-      throw error instanceof MalformedInputError ? new MalformedInputError(this.#charset.name, this.#position + error.position) : error;
+      throw error instanceof MalformedInputError ? new MalformedInputError(this.#joiner.charset.name, this.position + error.position) : error;
     }
-  }
-}
-
-/** Holds bytes back until the byte order mark is there, then decodes as what it says. */
-class MarkedDecoder implements CharsetDecoder {
-  readonly #resolve: Charset['resolve'];
-  readonly #unit: number;
-  readonly #policy: MalformedPolicy;
-  #head: Buffer = NOTHING;
-  #skip = 0;
-  #inner: CharsetDecoder | undefined;
-
-  constructor(resolve: Charset['resolve'], unit: number, policy: MalformedPolicy) {
-    this.#resolve = resolve;
-    this.#unit = unit;
-    this.#policy = policy;
-  }
-
-  get position(): number {
-    return this.#skip + (this.#inner?.position ?? 0);
-  }
-
-  get pending(): number {
-    return this.#inner?.pending ?? this.#head.length;
-  }
-
-  write(piece: Buffer): string {
-    if (this.#inner !== undefined) return this.#inner.write(piece);
-    this.#head = Buffer.concat([this.#head, piece]);
-    return this.#head.length < this.#unit ? '' : this.#begin();
-  }
-
-  end(): string {
-    if (this.#inner !== undefined) return this.#inner.end();
-    return this.#head.length === 0 ? '' : this.#begin() + (this.#inner as unknown as CharsetDecoder).end();
-  }
-
-  #begin(): string {
-    const { charset, skip } = this.#resolve(this.#head);
-    this.#skip = skip;
-    this.#inner = charset.decoder(this.#policy);
-    const first = this.#head.subarray(skip);
-    this.#head = NOTHING;
-    return this.#inner.write(first);
   }
 }

@@ -202,8 +202,6 @@ class Connection {
   readonly #shared: Shared;
   readonly #joiner: CharacterJoiner;
   readonly #splitter: LineSplitter;
-  #charset: Charset;
-  #begun = false;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
   #busy = false;
@@ -220,7 +218,6 @@ class Connection {
   constructor(socket: Socket, shared: Shared) {
     this.#socket = socket;
     this.#shared = shared;
-    this.#charset = shared.charset;
     this.#joiner = new CharacterJoiner(shared.charset);
     this.#splitter = new LineSplitter({ ends: 'lf', maxChars: shared.maxChars });
     socket.on('data', (piece: Buffer) => this.#receive(piece));
@@ -299,11 +296,11 @@ class Connection {
     let malformed: MalformedInputError | undefined;
     let utf8: Buffer;
     try {
-      utf8 = this.#utf8(bytes);
+      utf8 = this.#joiner.charset.toUtf8(bytes, 'FAIL');
     } catch (error) {
       if (!(error instanceof MalformedInputError)) throw error;
       malformed = error;
-      utf8 = this.#utf8(bytes.subarray(0, error.position));
+      utf8 = this.#joiner.charset.toUtf8(bytes.subarray(0, error.position), 'FAIL');
     }
     const lines: Buffer[] = [];
     const fits = this.#splitter.push(utf8, lines);
@@ -316,20 +313,10 @@ class Connection {
     }
     if (malformed !== undefined) {
       ctx.counters.EventReadFail++;
-      ctx.log.warn(`connection closed: its input is not ${this.#charset.name}; set encoding to what clients send`);
+      ctx.log.warn(`connection closed: its input is not ${this.#joiner.charset.name}; set encoding to what clients send`);
       return false;
     }
     return true;
-  }
-
-  #utf8(bytes: Buffer): Buffer {
-    if (!this.#begun && bytes.length > 0) {
-      this.#begun = true;
-      const { charset, skip } = this.#charset.resolve(bytes);
-      this.#charset = charset;
-      if (skip > 0) return charset.toUtf8(bytes.subarray(skip), 'FAIL');
-    }
-    return this.#charset.toUtf8(bytes, 'FAIL');
   }
 
   /** False = the source stops and the rest of the lines is given up. */
