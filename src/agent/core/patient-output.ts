@@ -49,7 +49,8 @@ export class PatientOutput {
   }
 
   #complain(error: unknown, events: number): void {
-    const { ctx, now } = { ctx: this.#ctx, now: this.#ctx.clock.monotonic() };
+    const ctx = this.#ctx;
+    const now = ctx.clock.monotonic();
     if (this.#troubled && now - this.#saidAt < REPEAT_LOG_MS) return;
     this.#troubled = true;
     this.#saidAt = now;
