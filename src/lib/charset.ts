@@ -172,6 +172,8 @@ class CodecCharset implements Charset {
     try {
       return this.#codec.strict(bytes);
     } catch {
+      // Far quicker than character by character, where the text cannot have a U+FFFD of its own.
+      if (policy === 'IGNORE' && this.isUtf8 && !bytes.includes(REPLACEMENT)) return this.#codec.replace(bytes).replaceAll('\ufffd', '');
       return this.#decodeMalformed(bytes, policy);
     }
   }

@@ -72,7 +72,11 @@ export interface Rig<S> {
 
 /** Builds a source from properties as users write them. @throws when they do not parse or a check finds an error */
 // biome-ignore lint/suspicious/noExplicitAny: any source's properties
-export function rig<S>(spec: SourceSpec<any>, written: Record<string, string>, options: { clock?: Clock; output?: TestOutput } = {}): Rig<S> {
+export function rig<S>(
+  spec: SourceSpec<any>,
+  written: Record<string, string>,
+  options: { clock?: Clock; output?: TestOutput; deserializer?: SourceContext['deserializer'] } = {},
+): Rig<S> {
   const raw = Object.fromEntries(Object.entries(written).map(([key, value]) => [key, { value, where: { file: 'test.conf', line: 1 } }]));
   const parsed = parseProperties(spec.properties, raw);
   const findings = [...parsed.findings, ...(parsed.config === null ? [] : (spec.check?.(parsed.config, raw) ?? []))];
@@ -106,9 +110,11 @@ export function rig<S>(spec: SourceSpec<any>, written: Record<string, string>, o
       healthy = true;
     },
     failed: (error) => failures.push(error),
-    deserializer() {
-      throw new Error('none here');
-    },
+    deserializer:
+      options.deserializer ??
+      (() => {
+        throw new Error('none here');
+      }),
   };
   const source = spec.create(parsed.config, ctx) as S;
   return { source, output, ctx, logged, degraded, failures, isHealthy: () => healthy };
