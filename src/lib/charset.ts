@@ -63,6 +63,9 @@ export interface Charset {
   encode(text: string): Buffer;
 }
 
+/** U+FFFD in UTF-8. */
+const REPLACEMENT = Buffer.from('\ufffd');
+
 const canonical = namesByFoldedName([...Object.keys(codecs), 'UTF-16', 'UTF-32']);
 
 const known = new Map<string, Charset>();

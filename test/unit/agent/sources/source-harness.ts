@@ -70,13 +70,15 @@ export interface Rig<S> {
   isHealthy(): boolean;
 }
 
+export interface RigOptions {
+  readonly clock?: Clock;
+  readonly output?: TestOutput;
+  readonly deserializer?: SourceContext['deserializer'];
+}
+
 /** Builds a source from properties as users write them. @throws when they do not parse or a check finds an error */
 // biome-ignore lint/suspicious/noExplicitAny: any source's properties
-export function rig<S>(
-  spec: SourceSpec<any>,
-  written: Record<string, string>,
-  options: { clock?: Clock; output?: TestOutput; deserializer?: SourceContext['deserializer'] } = {},
-): Rig<S> {
+export function rig<S>(spec: SourceSpec<any>, written: Record<string, string>, options: RigOptions = {}): Rig<S> {
   const raw = Object.fromEntries(Object.entries(written).map(([key, value]) => [key, { value, where: { file: 'test.conf', line: 1 } }]));
   const parsed = parseProperties(spec.properties, raw);
   const findings = [...parsed.findings, ...(parsed.config === null ? [] : (spec.check?.(parsed.config, raw) ?? []))];
