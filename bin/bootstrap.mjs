@@ -148,7 +148,8 @@ async function install() {
 async function build() {
   const fresh = `${dist}.${process.pid}`;
   const old = `${dist}.old.${process.pid}`;
-  fs.rmSync(fresh, { recursive: true, force: true });
+  // We have the lock: what lies here belongs to somebody who was killed.
+  for (const name of fs.readdirSync(home)) if (name.startsWith('dist.')) fs.rmSync(path.join(home, name), { recursive: true, force: true });
   fs.mkdirSync(fresh);
   // Written first: what is saved while the compiler runs counts as newer.
   fs.writeFileSync(path.join(fresh, '.built'), `${nodeOnPath()}\n`);
