@@ -127,7 +127,8 @@ class MemoryChannel implements Channel {
       throw stoppedError();
     }
     if (entered) this.#store(batch, cost);
-    else throw this.#full(count);
+    else
+      throw signal.aborted ? new ChannelError('a put was given up while it waited for room, because its source stops', { retriable: true }) : this.#full(count);
   }
 
   #store(batch: readonly Event[], cost: number): void {

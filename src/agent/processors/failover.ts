@@ -93,6 +93,9 @@ class FailoverProcessor implements SinkProcessor {
 /** Members by priority, highest first; of two with the same priority the later one in Flume's map order is left out. */
 function rank(members: readonly GroupMember[], priorities: Readonly<Record<string, string>>, log: Logger): Ranked[] {
   const ranked: Ranked[] = [];
+  for (const name of Object.keys(priorities)) {
+    if (!members.some((member) => member.name === name)) log.warn(`priority.${name} names no sink of this group`);
+  }
   let unranked = 0;
   for (const name of javaMapOrder(members.map((member) => member.name))) {
     const member = members.find((one) => one.name === name) as GroupMember;

@@ -20,8 +20,11 @@ function resolve(key: string, names: readonly string[], channels: readonly strin
   });
 }
 
+function words(value: string): string[] {
+  return value.trim().split(/\s+/);
+}
+
 function resolveAll(prefix: string, values: Readonly<Record<string, string>>, channels: readonly string[]): Map<string, Indexes> {
-  const words = (value: string): string[] => value.trim().split(/\s+/);
   return new Map(Object.entries(values).map(([value, names]) => [value, resolve(`${prefix}.${value}`, words(names), channels)]));
 }
 
@@ -54,6 +57,19 @@ export default defineSelector({
       doc: 'Channels of events without the header or with a value that is not mapped. Left out: such events are dropped and counted.',
     }),
     'optional.*': rest({ doc: 'optional.VALUE = channels that also get events of this value, if they can.' }),
+  },
+  check: (config) => {
+    const named: [string, readonly string[]][] = [['default', config.default]];
+    for (const [value, names] of Object.entries(config['mapping.*'])) named.push([`mapping.${value}`, words(names)]);
+    return named
+      .filter(([, names]) => new Set(names).size < names.length)
+      .map(([key]) => ({
+        code: 'channel-twice',
+        severity: 'warning',
+        message: `${key} names a channel twice, so that channel gets each event twice`,
+        fix: 'name each channel once',
+        key,
+      }));
   },
   create: (config, channels) => {
     const fallback = resolve('default', config.default, channels);

@@ -152,7 +152,7 @@ describe('room', () => {
     const stop = new AbortController();
     const put = channel.put(events(2), stop.signal);
     stop.abort();
-    await expect(put).rejects.toThrow();
+    await expect(put).rejects.toThrow('its source stops');
     await (await take(channel, 1)).commit();
     expect(channel.gauges()).toEqual({ size: 0, capacity: 1, lent: 0 });
   });
