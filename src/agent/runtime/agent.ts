@@ -80,13 +80,13 @@ export class Agent {
   }
   /** Whether a first attempt to start something is still under way. */
   get someStarts(): boolean {
-    return someStarts(this.#topology);
+    return this.#phase === 'starting' || someStarts(this.#topology);
   }
   /** Whether every component waits for a new definition, so that time will change nothing. */
   get hopeless(): boolean {
     const sources = [...this.#topology.sources.values()];
     const rest = sources.length > 0 ? sources : componentsOf(this.#topology);
-    return !this.someFlowRuns && rest.every(({ supervised }) => supervised.status === 'failed');
+    return rest.length > 0 && !this.someFlowRuns && rest.every(({ supervised }) => supervised.status === 'failed');
   }
 
   /** Starts everything; resolves when each component has been tried once. Errors are logged and tried again. */
