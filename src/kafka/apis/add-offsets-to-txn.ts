@@ -17,7 +17,7 @@ export const AddOffsetsToTxn = api(
     groupId: string(),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16(),
   },
 );

@@ -31,7 +31,7 @@ export const AddPartitionsToTxn = api(
     }).until(3),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16().since(4).ignorable(),
     resultsByTransaction: array({
       transactionalId: string(),

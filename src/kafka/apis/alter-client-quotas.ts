@@ -23,7 +23,7 @@ export const AlterClientQuotas = api(
     validateOnly: bool(),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     entries: array({
       errorCode: int16(),
       errorMessage: string().nullable(),

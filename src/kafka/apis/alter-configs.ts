@@ -21,7 +21,7 @@ export const AlterConfigs = api(
     validateOnly: bool(),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     responses: array({
       errorCode: int16(),
       errorMessage: string().nullable(),

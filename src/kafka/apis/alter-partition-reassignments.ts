@@ -19,7 +19,7 @@ export const AlterPartitionReassignments = api(
     }),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16(),
     errorMessage: string().nullable(),
     responses: array({

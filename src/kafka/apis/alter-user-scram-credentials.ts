@@ -22,7 +22,7 @@ export const AlterUserScramCredentials = api(
     }),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     results: array({
       user: string(),
       errorCode: int16(),

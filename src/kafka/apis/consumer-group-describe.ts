@@ -13,7 +13,7 @@ export const ConsumerGroupDescribe = api(
     includeAuthorizedOperations: bool(),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     groups: array({
       errorCode: int16(),
       errorMessage: string().nullable().default(null),

@@ -27,7 +27,7 @@ export const ConsumerGroupHeartbeat = api(
       .default(null),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16(),
     errorMessage: string().nullable().default(null),
     memberId: string().nullable().default(null),

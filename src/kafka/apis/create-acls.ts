@@ -20,7 +20,7 @@ export const CreateAcls = api(
     }),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     results: array({
       errorCode: int16(),
       errorMessage: string().nullable(),

@@ -20,7 +20,7 @@ export const CreatePartitions = api(
     validateOnly: bool(),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     results: array({
       name: string(),
       errorCode: int16(),

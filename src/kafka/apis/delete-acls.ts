@@ -21,7 +21,7 @@ export const DeleteAcls = api(
     }),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     filterResults: array({
       errorCode: int16(),
       errorMessage: string().nullable(),

@@ -19,7 +19,7 @@ export const DeleteRecords = api(
     timeoutMs: int32(),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     topics: array({
       name: string(),
       partitions: array({

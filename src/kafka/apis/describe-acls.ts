@@ -21,7 +21,7 @@ export const DescribeAcls = api(
     permissionType: int8(),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16(),
     errorMessage: string().nullable(),
     resources: array({

@@ -18,7 +18,7 @@ export const DescribeClientQuotas = api(
     strict: bool(),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16(),
     errorMessage: string().nullable(),
     entries: array({

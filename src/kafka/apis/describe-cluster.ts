@@ -13,7 +13,7 @@ export const DescribeCluster = api(
     endpointType: int8().default(1).since(1),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16(),
     errorMessage: string().nullable().default(null),
     endpointType: int8().default(1).since(1),

@@ -21,7 +21,7 @@ export const DescribeConfigs = api(
     includeDocumentation: bool().since(3),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     results: array({
       errorCode: int16(),
       errorMessage: string().nullable(),

@@ -17,7 +17,7 @@ export const DescribeLogDirs = api(
     }).nullable(),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16().since(3).ignorable(),
     results: array({
       errorCode: int16(),

@@ -15,7 +15,7 @@ export const DescribeProducers = api(
     }),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     topics: array({
       name: string(),
       partitions: array({

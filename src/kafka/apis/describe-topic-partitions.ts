@@ -21,7 +21,7 @@ export const DescribeTopicPartitions = api(
       .default(null),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     topics: array({
       errorCode: int16(),
       name: string().nullable(),

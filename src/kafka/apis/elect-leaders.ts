@@ -19,7 +19,7 @@ export const ElectLeaders = api(
     timeoutMs: int32().default(60000),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16().since(1),
     replicaElectionResults: array({
       topic: string(),

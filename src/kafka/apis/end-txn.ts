@@ -15,7 +15,7 @@ export const EndTxn = api(
     committed: bool(),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16(),
   },
 );

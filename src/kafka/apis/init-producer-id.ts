@@ -17,7 +17,7 @@ export const InitProducerId = api(
     producerEpoch: int16().default(-1).since(3),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16(),
     producerId: int64().default(-1),
     producerEpoch: int16(),

@@ -18,7 +18,7 @@ export const ListPartitionReassignments = api(
       .default(null),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16(),
     errorMessage: string().nullable(),
     topics: array({

@@ -14,7 +14,7 @@ export const ListTransactions = api(
     durationFilter: int64().noLimit().default(-1).since(1),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     errorCode: int16(),
     unknownStateFilters: array(string()),
     transactionStates: array({

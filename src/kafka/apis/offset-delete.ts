@@ -20,7 +20,7 @@ export const OffsetDelete = api(
   },
   {
     errorCode: int16(),
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     topics: array({
       name: string(),
       partitions: array({

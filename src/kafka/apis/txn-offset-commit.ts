@@ -30,7 +30,7 @@ export const TxnOffsetCommit = api(
     }),
   },
   {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32().default(0),
     topics: array({
       name: string(),
       partitions: array({

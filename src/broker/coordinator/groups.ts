@@ -1,0 +1,397 @@
+/**
+ * All consumer groups of the broker, as one state machine over the records of __consumer_offsets. Rules of membership are
+ * in group-membership.ts and group-rebalance.ts, of offsets in group-offsets.ts; this file finds the group, keeps the
+ * deadlines and answers questions that change nothing.
+ *
+ * A stored group restores what had members as Stable with fresh sessions, so that its consumers go on without a rebalance.
+ * Offsets committed in a transaction are kept apart until the marker arrives in their partition ({@link Groups.finish}).
+ */
+import type { DeleteGroups } from '../../kafka/apis/delete-groups.ts';
+import type { DescribeGroups } from '../../kafka/apis/describe-groups.ts';
+import type { Heartbeat } from '../../kafka/apis/heartbeat.ts';
+import type { LeaveGroup } from '../../kafka/apis/leave-group.ts';
+import type { ListGroups } from '../../kafka/apis/list-groups.ts';
+import type { OffsetCommit } from '../../kafka/apis/offset-commit.ts';
+import type { OffsetDelete } from '../../kafka/apis/offset-delete.ts';
+import type { TxnOffsetCommit } from '../../kafka/apis/txn-offset-commit.ts';
+import { ErrorCode } from '../../kafka/errors.ts';
+import type { RequestOf, ResponseDraft } from '../../kafka/schema.ts';
+import { decodeGroupValue, decodeOffsetsKey, decodeOffsetValue, type GroupValue } from '../../kafka/stored/consumer-offsets.ts';
+import { Agenda } from './agenda.ts';
+import { Group, type Member, metadataOf } from './group.ts';
+import { heartbeat, type JoinCall, join, leave, refuseJoin, refuseMember, type SyncCall, sync } from './group-membership.ts';
+import {
+  commit,
+  deleteOffsets,
+  type Exists,
+  expiredOffsets,
+  type FetchedTopic,
+  fetchOffsets,
+  groupTombstones,
+  heardCommit,
+  type OffsetQuery,
+  type OffsetRules,
+  offsetTombstone,
+  refuseAll,
+  refuseCommit,
+} from './group-offsets.ts';
+import { expire, forget, type JoinReply, joinError, type MembershipRules, prepareRebalance, type SyncReply, syncError, Turn } from './group-rebalance.ts';
+import type { Decision, Machine, StateRecord, Ticket } from './machine.ts';
+import { partitionFor } from './machine.ts';
+import { OffsetStore } from './offset-store.ts';
+
+export interface GroupRules extends MembershipRules, OffsetRules {
+  /** offsets.topic.num.partitions */
+  readonly partitions: number;
+  /** offsets.retention.check.interval.ms */
+  readonly expiryIntervalMs: number;
+}
+
+/** `join` and `sync` are answered by ticket, now or later; everything else at once. */
+export type GroupCommand =
+  | ({ readonly kind: 'join' } & JoinCall)
+  | ({ readonly kind: 'sync' } & SyncCall)
+  /** The caller of a waiting join or sync is gone. */
+  | { readonly kind: 'gone'; readonly groupId: string; readonly ticket: Ticket }
+  | { readonly kind: 'heartbeat'; readonly request: RequestOf<typeof Heartbeat> }
+  | { readonly kind: 'leave'; readonly request: RequestOf<typeof LeaveGroup>; readonly version: number }
+  | { readonly kind: 'commit'; readonly request: RequestOf<typeof OffsetCommit>; readonly exists: Exists }
+  | { readonly kind: 'txn-commit'; readonly request: RequestOf<typeof TxnOffsetCommit>; readonly exists: Exists }
+  | { readonly kind: 'delete-offsets'; readonly request: RequestOf<typeof OffsetDelete>; readonly exists: Exists }
+  | { readonly kind: 'delete-groups'; readonly groups: readonly string[] }
+  | { readonly kind: 'forget-topics'; readonly topics: readonly string[] }
+  | { readonly kind: 'tick' };
+
+/** What each command answers; undefined for those that only change something. */
+export interface GroupReplies {
+  join: JoinReply;
+  sync: SyncReply;
+  heartbeat: ResponseDraft<typeof Heartbeat>;
+  leave: ResponseDraft<typeof LeaveGroup>;
+  commit: ResponseDraft<typeof OffsetCommit>;
+  'txn-commit': ResponseDraft<typeof TxnOffsetCommit>;
+  'delete-offsets': ResponseDraft<typeof OffsetDelete>;
+  'delete-groups': ResponseDraft<typeof DeleteGroups>;
+}
+export type GroupReply = GroupReplies[keyof GroupReplies];
+type GroupDecision = Decision<GroupReply>;
+
+/** On the agenda under this name: the search for expired offsets. No group has it, group ids are not empty. */
+const EXPIRY = '';
+
+export class Groups implements Machine<GroupCommand, GroupReply> {
+  readonly #rules: GroupRules;
+  readonly #groups = new Map<string, Group>();
+  readonly #agenda = new Agenda();
+  /** Groups with open transactional offsets, by producer. */
+  readonly #producers = new Map<number, Set<string>>();
+  /** Until `loaded`, group records are taken over; later they only repeat what is in memory. */
+  #loading = true;
+
+  constructor(rules: GroupRules) {
+    this.#rules = rules;
+  }
+
+  /** After the replay: restores sessions. */
+  loaded(now: number): void {
+    this.#loading = false;
+    for (const group of this.#groups.values()) {
+      for (const member of group.members.values()) member.deadline = now + member.sessionTimeoutMs;
+      this.#agenda.arm(group.id, group.nextDeadline);
+    }
+    this.#agenda.arm(EXPIRY, now + this.#rules.expiryIntervalMs);
+  }
+
+  nextDeadline(): number {
+    return this.#agenda.next;
+  }
+
+  decide(command: GroupCommand, now: number): GroupDecision {
+    switch (command.kind) {
+      case 'join':
+        return this.#join(command, now);
+      case 'sync':
+        return this.#sync(command, now);
+      case 'gone':
+        return this.#gone(command, now);
+      case 'heartbeat':
+        return this.#heartbeat(command.request, now);
+      case 'leave':
+        return this.#leave(command.request, command.version, now);
+      case 'commit':
+        return this.#commit(command, now);
+      case 'txn-commit':
+        return this.#txnCommit(command, now);
+      case 'delete-offsets':
+        return deleteOffsets(this.#groups.get(command.request.groupId), command.request, command.exists);
+      case 'delete-groups':
+        return this.#deleteGroups(command.groups);
+      case 'forget-topics':
+        return { records: this.#offsetsOf(new Set(command.topics)) };
+      case 'tick':
+        return this.#tick(now);
+    }
+  }
+
+  /** The records of a decision could not be stored: assignments that nobody will see again lead to another rebalance. */
+  abandon(decision: GroupDecision, now: number): GroupDecision {
+    const turn = new Turn<JoinReply | SyncReply>(now);
+    const groups = decision.records.filter(({ key }) => decodeOffsetsKey(key).kind === 'group');
+    for (const id of new Set(groups.map(({ owner }) => owner))) {
+      const group = this.#groups.get(id);
+      if (group?.state !== 'Stable') continue;
+      prepareRebalance(group, this.#rules, turn);
+      this.#agenda.arm(id, group.nextDeadline);
+    }
+    return { records: [], wake: turn.wake };
+  }
+
+  #groupOrNew(id: string, now: number): Group {
+    const known = this.#groups.get(id);
+    if (known) return known;
+    const group = new Group(id, now, new OffsetStore());
+    this.#groups.set(id, group);
+    return group;
+  }
+
+  #join(call: JoinCall, now: number): GroupDecision {
+    const { groupId, memberId } = call.request;
+    const errorCode = refuseJoin(call, this.#rules) || (memberId !== '' && !this.#groups.has(groupId) ? ErrorCode.UNKNOWN_MEMBER_ID : 0);
+    if (errorCode) return { records: [], wake: [[call.ticket, joinError(call, errorCode, memberId)]] };
+    const group = this.#groupOrNew(groupId, now);
+    const turn = new Turn<JoinReply | SyncReply>(now);
+    join(group, call, this.#rules, turn);
+    this.#agenda.arm(group.id, group.nextDeadline);
+    return turn;
+  }
+
+  #sync(call: SyncCall, now: number): GroupDecision {
+    const { groupId } = call.request;
+    const group = this.#groups.get(groupId);
+    const turn = new Turn<JoinReply | SyncReply>(now);
+    if (group === undefined) turn.wake.push([call.ticket, syncError(groupId === '' ? ErrorCode.INVALID_GROUP_ID : ErrorCode.UNKNOWN_MEMBER_ID)]);
+    else sync(group, call, turn);
+    if (group) this.#agenda.arm(group.id, group.nextDeadline);
+    return turn;
+  }
+
+  #gone({ groupId, ticket }: { readonly groupId: string; readonly ticket: Ticket }, now: number): GroupDecision {
+    const group = this.#groups.get(groupId);
+    if (group) {
+      forget(group, ticket, new Turn(now));
+      this.#agenda.arm(group.id, group.nextDeadline);
+    }
+    return { records: [] };
+  }
+
+  #heartbeat(request: RequestOf<typeof Heartbeat>, now: number): GroupDecision {
+    const group = this.#groups.get(request.groupId);
+    if (group) return { records: [], reply: { errorCode: heartbeat(group, request, now) } };
+    return { records: [], reply: { errorCode: request.groupId === '' ? ErrorCode.INVALID_GROUP_ID : ErrorCode.UNKNOWN_MEMBER_ID } };
+  }
+
+  #leave(request: RequestOf<typeof LeaveGroup>, version: number, now: number): GroupDecision {
+    const group = this.#groups.get(request.groupId);
+    if (request.groupId === '') return { records: [], reply: { errorCode: ErrorCode.INVALID_GROUP_ID } };
+    const turn = new Turn<JoinReply | SyncReply>(now);
+    const leavers = version >= 3 ? request.members : [{ memberId: request.memberId, groupInstanceId: null }];
+    const members = leavers.map(({ memberId, groupInstanceId }) => ({
+      memberId,
+      groupInstanceId,
+      errorCode: group ? leave(group, { memberId, groupInstanceId }, this.#rules, turn) : ErrorCode.UNKNOWN_MEMBER_ID,
+    }));
+    if (group) this.#agenda.arm(group.id, group.nextDeadline);
+    const reply = version >= 3 ? { errorCode: ErrorCode.NONE, members } : { errorCode: members[0]!.errorCode };
+    return { records: turn.records, wake: turn.wake, reply };
+  }
+
+  #commit({ request, exists }: { readonly request: RequestOf<typeof OffsetCommit>; readonly exists: Exists }, now: number): GroupDecision {
+    const { groupId, memberId, generationIdOrMemberEpoch: generation, groupInstanceId: instanceId, topics } = request;
+    const known = this.#groups.get(groupId);
+    const errorCode =
+      groupId === ''
+        ? ErrorCode.INVALID_GROUP_ID
+        : known
+          ? refuseCommit(known, { memberId, generation, instanceId }, false)
+          : generation >= 0
+            ? ErrorCode.ILLEGAL_GENERATION
+            : ErrorCode.NONE;
+    if (errorCode !== ErrorCode.NONE) return { records: [], reply: { topics: refuseAll(topics, errorCode) } };
+    const group = this.#groupOrNew(groupId, now);
+    heardCommit(group, memberId, now);
+    const { records, topics: results } = commit(group, { topics, exists, now }, this.#rules);
+    return { records, reply: { topics: results } };
+  }
+
+  #txnCommit({ request, exists }: { readonly request: RequestOf<typeof TxnOffsetCommit>; readonly exists: Exists }, now: number): GroupDecision {
+    const { groupId, memberId, generationId: generation, groupInstanceId: instanceId, topics } = request;
+    const known = this.#groups.get(groupId);
+    const committer = { memberId, generation, instanceId };
+    const errorCode =
+      groupId === ''
+        ? ErrorCode.INVALID_GROUP_ID
+        : known
+          ? refuseCommit(known, committer, true)
+          : generation >= 0
+            ? ErrorCode.ILLEGAL_GENERATION
+            : ErrorCode.NONE;
+    if (errorCode !== ErrorCode.NONE) return { records: [], reply: { topics: refuseAll(topics, errorCode) } };
+    const group = this.#groupOrNew(groupId, now);
+    heardCommit(group, memberId, now);
+    const producer = { id: request.producerId, epoch: request.producerEpoch };
+    const { records, topics: results } = commit(group, { topics, exists, now, producer }, this.#rules);
+    return { records, reply: { topics: results } };
+  }
+
+  #deleteGroups(ids: readonly string[]): GroupDecision {
+    const records: StateRecord[] = [];
+    const results = ids.map((groupId) => {
+      const group = this.#groups.get(groupId);
+      if (groupId === '') return { groupId, errorCode: ErrorCode.INVALID_GROUP_ID };
+      if (group === undefined) return { groupId, errorCode: ErrorCode.GROUP_ID_NOT_FOUND };
+      if (group.state !== 'Empty' || group.pending.size > 0) return { groupId, errorCode: ErrorCode.NON_EMPTY_GROUP };
+      records.push(...groupTombstones(group));
+      return { groupId, errorCode: ErrorCode.NONE };
+    });
+    return { records, reply: { results } };
+  }
+
+  #offsetsOf(topics: ReadonlySet<string>): StateRecord[] {
+    const records: StateRecord[] = [];
+    for (const group of this.#groups.values()) {
+      for (const [topic, partitions] of group.offsets.all) {
+        if (topics.has(topic)) for (const partition of partitions.keys()) records.push(offsetTombstone(group, topic, partition));
+      }
+    }
+    return records;
+  }
+
+  #tick(now: number): GroupDecision {
+    const turn = new Turn<JoinReply | SyncReply>(now);
+    for (const id of this.#agenda.due(now)) {
+      const group = this.#groups.get(id);
+      if (group) {
+        expire(group, this.#rules, turn);
+        this.#agenda.arm(id, group.nextDeadline);
+      } else if (id === EXPIRY) {
+        for (const one of this.#groups.values()) turn.records.push(...expiredOffsets(one, this.#rules, now));
+        this.#agenda.arm(EXPIRY, now + this.#rules.expiryIntervalMs);
+      }
+    }
+    return turn;
+  }
+
+  apply({ key, value, producer }: StateRecord, offset: number): void {
+    const decoded = decodeOffsetsKey(key);
+    if (decoded.kind === 'other') return;
+    if (decoded.kind === 'group') this.#applyGroup(decoded.group, value);
+    else this.#applyOffset(decoded, value, { producerId: producer?.id ?? -1, at: offset });
+  }
+
+  #applyOffset(
+    key: { readonly group: string; readonly topic: string; readonly partition: number },
+    value: Buffer | null,
+    { producerId, at }: { readonly producerId: number; readonly at: number },
+  ): void {
+    if (value === null) {
+      this.#groups.get(key.group)?.offsets.delete(key.topic, key.partition);
+      return;
+    }
+    const stored = decodeOffsetValue(value);
+    const group = this.#groupOrNew(key.group, stored.commitTimestamp);
+    group.offsets.put(key, { ...stored, at }, producerId);
+    if (producerId < 0) return;
+    const groups = this.#producers.get(producerId) ?? new Set();
+    this.#producers.set(producerId, groups.add(key.group));
+  }
+
+  #applyGroup(id: string, value: Buffer | null): void {
+    if (value === null) this.#groups.delete(id);
+    else if (this.#loading) restore(this.#groupOrNew(id, 0), decodeGroupValue(value));
+  }
+
+  /** A commit or abort marker was written into a partition of __consumer_offsets: live, and on replay. */
+  finish(producerId: number, committed: boolean, partition: number): void {
+    const groups = this.#producers.get(producerId);
+    for (const id of groups ?? []) {
+      if (partitionFor(id, this.#rules.partitions) !== partition) continue;
+      this.#groups.get(id)?.offsets.finish(producerId, committed);
+      groups!.delete(id);
+    }
+    if (groups?.size === 0) this.#producers.delete(producerId);
+  }
+
+  fetchOffsets(groupId: string, query: OffsetQuery): FetchedTopic[] {
+    return fetchOffsets(this.#groups.get(groupId), query);
+  }
+
+  /** For metrics and the console. */
+  get all(): ReadonlyMap<string, Group> {
+    return this.#groups;
+  }
+
+  /** One group as DescribeGroups shows it; an unknown one is Dead. */
+  describe(groupId: string): ResponseDraft<typeof DescribeGroups>['groups'][number] {
+    const group = this.#groups.get(groupId);
+    const errorCode = groupId === '' ? ErrorCode.INVALID_GROUP_ID : ErrorCode.NONE;
+    if (group === undefined) return { errorCode, groupId, groupState: errorCode ? '' : 'Dead', protocolType: '', protocolData: '', members: [] };
+    const isStable = group.state === 'Stable';
+    const members = [...group.members.values()].map((member) => ({
+      memberId: member.id,
+      groupInstanceId: member.instanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      memberMetadata: isStable ? metadataOf(member, group.protocol) : NOTHING,
+      memberAssignment: isStable ? member.assignment : NOTHING,
+    }));
+    return { errorCode, groupId, groupState: group.state, protocolType: group.protocolType, protocolData: isStable ? (group.protocol ?? '') : '', members };
+  }
+
+  /** Filters compare without regard to case; empty ones let everything pass. */
+  list({ statesFilter, typesFilter }: RequestOf<typeof ListGroups>): ResponseDraft<typeof ListGroups>['groups'] {
+    const states = statesFilter.map((state) => state.toLowerCase());
+    const types = typesFilter.map((type) => type.toLowerCase());
+    if (types.length > 0 && !types.includes('classic')) return [];
+    return [...this.#groups.values()]
+      .filter((group) => states.length === 0 || states.includes(group.state.toLowerCase()))
+      .map((group) => ({ groupId: group.id, protocolType: group.protocolType, groupState: group.state, groupType: 'classic' }));
+  }
+
+  /** Whether a member may write on behalf of its group (TxnOffsetCommit 3+): 0 or an error code. */
+  verifyMember(groupId: string, memberId: string, instanceId: string | null): number {
+    const group = this.#groups.get(groupId);
+    return group ? refuseMember(group, memberId, instanceId) : ErrorCode.UNKNOWN_MEMBER_ID;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+function restore(group: Group, stored: GroupValue): void {
+  group.members.clear();
+  group.instances.clear();
+  group.protocolType = stored.protocolType;
+  group.generation = stored.generation;
+  group.protocol = stored.protocol;
+  group.leader = null;
+  for (const one of stored.members) group.add(restoredMember(one, stored.protocol));
+  group.leader = stored.leader;
+  group.become(stored.members.length > 0 ? 'Stable' : 'Empty', stored.currentStateTimestamp);
+}
+
+function restoredMember(stored: GroupValue['members'][number], protocol: string | null): Member {
+  return {
+    id: stored.memberId,
+    instanceId: stored.groupInstanceId,
+    clientId: stored.clientId,
+    clientHost: stored.clientHost,
+    rebalanceTimeoutMs: stored.rebalanceTimeout < 0 ? stored.sessionTimeout : stored.rebalanceTimeout,
+    sessionTimeoutMs: stored.sessionTimeout,
+    protocols: protocol === null ? [] : [{ name: protocol, metadata: Buffer.from(stored.subscription) }],
+    assignment: Buffer.from(stored.assignment),
+    join: null,
+    sync: null,
+    deadline: Number.POSITIVE_INFINITY,
+    isNew: false,
+    synced: true,
+  };
+}
