@@ -97,7 +97,6 @@ async function readTexts(options: LoadOptions): Promise<{ texts: DefinitionText[
         severity: 'error',
         message: `cannot read ${file}: ${reasonText(error)}`,
         fix: 'check the path and the rights',
-        where: { file, line: 1 },
       });
     }
   }
