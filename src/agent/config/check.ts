@@ -66,7 +66,6 @@ function checkSource(source: DraftSource, agent: DraftAgent): void {
   }
   if (!runs(source)) return;
   trySelector(source);
-  hintAtTail(source);
   checkBatch(source, source.channels, agent);
 }
 
@@ -109,20 +108,6 @@ function trySelector(source: DraftSource): void {
       `name only channels of ${source.prefix}channels: ${source.channels.join(', ')}`;
     remark(source, { code: 'bad-selector', severity: 'error', message: errorText(error), fix, where: where ?? source.where });
   }
-}
-
-function hintAtTail(source: DraftSource): void {
-  const command = source.raw.command;
-  if (source.spec?.type !== 'exec' || command === undefined || source.findings.some((finding) => finding.code === 'tail-f')) return;
-  if (!/\btail\s(?:\S+\s+)*?-(?:\d*[a-z]*f\b|-follow(?:=descriptor)?(?:\s|$))/.test(command.value) || /\s-[a-zA-Z]*F|--retry|--follow=name/.test(command.value))
-    return;
-  remark(source, {
-    code: 'tail-f',
-    severity: 'warning',
-    message: '"tail -f" follows the open file, not the name: after a log rotation nothing more is read',
-    fix: 'write tail -F',
-    where: command.where,
-  });
 }
 
 function checkSink(sink: DraftSink, agent: DraftAgent): void {

@@ -74,36 +74,18 @@ function checkProcessor(group: DraftGroup, written: number): void {
   if (processor.spec.type === 'failover') checkPriorities(group);
 }
 
+/** Priorities are keyed by sink, which only the group knows; that two are equal the processor says itself. */
 function checkPriorities(group: DraftGroup): void {
-  const byPriority = new Map<string, string>();
   for (const [key, { value, where }] of Object.entries(group.processor.raw)) {
     if (!key.startsWith('priority.')) continue;
     const sink = key.slice('priority.'.length);
-    const key1 = `${group.prefix}processor.${key}`;
     if (!group.sinks.includes(sink)) {
       const meant = nearest(sink, group.sinks);
       const fix = meant === undefined ? 'delete the line, or add the sink to the group' : `did you mean ${meant}?`;
       remark(group, { code: 'unknown-sink', severity: 'warning', message: `"${key}" names no sink of the group`, fix, where });
     } else if (!/^[+-]?\d+$/.test(value)) {
-      remark(group, {
-        code: 'bad-value',
-        severity: 'warning',
-        message: `"${key}" is "${value}" but must be a whole number; the sink gets the lowest priority`,
-        fix: `correct ${key1}`,
-        where,
-      });
-    } else {
-      const other = byPriority.get(String(Number(value)));
-      if (other !== undefined) {
-        remark(group, {
-          code: 'equal-priority',
-          severity: 'warning',
-          message: `sinks ${other} and ${sink} both have priority ${value}; ${sink} is never used`,
-          fix: `give ${key1} another number`,
-          where,
-        });
-      }
-      byPriority.set(String(Number(value)), other ?? sink);
+      const message = `"${key}" is "${value}" but must be a whole number; the sink gets the lowest priority`;
+      remark(group, { code: 'bad-value', severity: 'warning', message, fix: `correct ${group.prefix}processor.${key}`, where });
     }
   }
 }

@@ -72,11 +72,13 @@ async function readBySpec(spec: AnySpec, raw: Record<string, RawValue>, request:
   const { config, findings, unknown } = parseProperties(properties, raw);
   const drafts = [...findings];
   for (const key of unknown) drafts.push(unknownProperty(key, spec, request.commonKeys ?? []));
-  drafts.push(...(await valueRemarks(properties, raw)));
+  const general = await valueRemarks(properties, raw);
   drafts.push(...(await subPartRemarks(properties, raw, catalog)));
-  if (config === null) return { drafts, config: null, facts: {} };
+  if (config === null) return { drafts: [...drafts, ...general], config: null, facts: {} };
   try {
-    for (const draft of spec.check?.(config, raw) ?? []) drafts.push(draft);
+    const own = spec.check?.(config, raw) ?? [];
+    // What a component says itself about a value it says better.
+    drafts.push(...general.filter(({ key }) => !own.some((draft) => draft.key === key)), ...own);
     return { drafts, config, facts: spec.facts?.(config) ?? {} };
   } catch (error) {
     drafts.push({
