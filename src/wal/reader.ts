@@ -1,0 +1,79 @@
+/**
+ * Reading a log from an offset to its end, batch by batch, with bounded memory: one chunk at a time. With `verify`, each
+ * checksum is looked at; a bad batch is repaired away (put aside, reported through the log's `onDamage`) and reading goes
+ * on behind it, so a reader never stops for damage and never hands it out.
+ */
+import { BatchView, checkBatch, magicAt, sizeAt } from '../records/batch.ts';
+import type { Log } from './log.ts';
+import { lastOffsetAt } from './scan.ts';
+
+const CHUNK_BYTES = 262_144;
+
+export interface ReaderOptions {
+  /** Check the CRC of every batch. Default true. */
+  readonly verify?: boolean;
+  /** Bytes to read at a time; one batch is read even if it is larger. */
+  readonly chunkBytes?: number;
+}
+
+/** Use: `for (let batch = reader.next(); batch; batch = reader.next())`. It may go on after null, when more was appended. */
+export class LogReader {
+  readonly #log: Log;
+  readonly #verify: boolean;
+  readonly #chunkBytes: number;
+  #chunk: Buffer = Buffer.alloc(0);
+  #at = 0;
+  #offset: number;
+
+  constructor(log: Log, offset: number, options: ReaderOptions = {}) {
+    this.#log = log;
+    this.#offset = offset;
+    this.#verify = options.verify ?? true;
+    this.#chunkBytes = options.chunkBytes ?? CHUNK_BYTES;
+  }
+
+  /** The offset after the last batch handed out: where {@link next} goes on. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Goes on at another offset. */
+  seek(offset: number): void {
+    this.#offset = offset;
+    this.#chunk = Buffer.alloc(0);
+    this.#at = 0;
+  }
+
+  /**
+   * The next batch below `upTo`, or null at the end. The first may begin before the asked offset. Its bytes stay valid as
+   * long as it is held; it holds its whole chunk in memory. An offset below the start of the log moves up to it.
+   * @throws StorageError; CorruptLogError when the log is open for reading only and damaged
+   */
+  next(upTo: number = this.#log.nextOffset): BatchView | null {
+    for (;;) {
+      if (this.#at >= this.#chunk.length && !this.#fill(upTo)) return null;
+      const at = this.#at;
+      if (this.#verify && magicAt(this.#chunk, at) === 2 && checkBatch(this.#chunk, at) !== null) {
+        this.#chunk = Buffer.alloc(0);
+        this.#at = 0;
+        this.#log.repairAt(this.#offset);
+        continue;
+      }
+      const batch = new BatchView(this.#chunk, at);
+      if (batch.baseOffset >= upTo) return null;
+      this.#at = at + sizeAt(this.#chunk, at);
+      this.#offset = lastOffsetAt(this.#chunk, at) + 1;
+      return batch;
+    }
+  }
+
+  #fill(upTo: number): boolean {
+    this.#offset = Math.max(this.#offset, this.#log.logStartOffset);
+    if (this.#offset >= upTo) return false;
+    const chunk = this.#log.read(this.#offset, this.#chunkBytes, upTo);
+    if (!chunk || chunk.bytes.length === 0) return false;
+    this.#chunk = chunk.bytes;
+    this.#at = 0;
+    return true;
+  }
+}
