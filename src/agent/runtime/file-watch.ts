@@ -18,7 +18,10 @@ export interface FileWatchOptions {
   readonly onChange: () => void;
 }
 
-/** Starts watching; the function it answers ends it. */
+/**
+ * Starts watching; the function it answers ends it. Reports a change once at the beginning: what happened between the
+ * reading of the files and this call nobody saw.
+ */
 export async function watchFiles({ files, clock, onChange }: FileWatchOptions): Promise<() => Promise<void>> {
   const { watch } = await import('chokidar');
   const abort = new AbortController();
@@ -56,6 +59,7 @@ export async function watchFiles({ files, clock, onChange }: FileWatchOptions): 
       if (!signal.aborted && (await marksOf(files)) !== last) noticed();
     }
   })();
+  onChange();
   return async () => {
     abort.abort();
     await Promise.all([looking, settling, watcher.close()]);

@@ -1,0 +1,157 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { AgentProcess, definition, freePort, LineClient, until } from './agent-process.ts';
+
+const open: { end(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const one of open.splice(0)) await one.end();
+});
+
+/** A flow that keeps what it gets in a directory, next to one that each test changes. */
+function twoFlows(ports: readonly [number, number], dir: string, changing: string): string {
+  return definition(`
+    sources = r1 r2
+    channels = c1 c2
+    sinks = k1 k2
+    sources.r1.type = netcat
+    sources.r1.bind = 127.0.0.1
+    sources.r1.port = ${ports[0]}
+    sources.r1.channels = c1
+    channels.c1.type = memory
+    channels.c1.capacity = 10000
+    channels.c1.transactionCapacity = 1000
+    sinks.k1.type = file_roll
+    sinks.k1.sink.directory = ${dir}
+    sinks.k1.sink.rollInterval = 0
+    sinks.k1.channel = c1
+    sources.r2.type = netcat
+    sources.r2.bind = 127.0.0.1
+    sources.r2.port = ${ports[1]}
+    sources.r2.channels = c2
+    channels.c2.type = memory
+    sinks.k2.type = logger
+    sinks.k2.channel = c2
+    ${changing}`);
+}
+
+async function started(changing = ''): Promise<{ a1: AgentProcess; ports: [number, number]; dir: string; write: (changing: string) => void; kept: () => string[] }> {
+  const ports: [number, number] = [await freePort(), await freePort()];
+  const a1 = new AgentProcess('');
+  open.push(a1);
+  const dir = path.join(a1.dir, 'kept');
+  fs.mkdirSync(dir);
+  const write = (text: string): void => a1.rewrite(twoFlows(ports, dir, text));
+  write(changing);
+  a1.start();
+  await a1.says('agent a1 runs');
+  const kept = (): string[] => fs.readdirSync(dir).flatMap((name) => fs.readFileSync(path.join(dir, name), 'utf8').split('\n').slice(0, -1));
+  return { a1, ports, dir, write, kept };
+}
+
+describe('reload', () => {
+  it('takes a change over within a second, without the other flow noticing', async () => {
+    const { a1, ports, write } = await started();
+    const other = await LineClient.connect(ports[0]);
+    const from = a1.output.length;
+    const began = performance.now();
+    write('sinks.k2.maxBytesToLog = 3');
+    await a1.says('the changed definition runs', from);
+    expect(performance.now() - began).toBeLessThan(3_000);
+    expect(a1.output.slice(from)).toMatch(/built anew k2/);
+    expect(a1.output.slice(from)).not.toMatch(/\(source r[12]\)|\(sink k1\)|\(channel/);
+    expect(await other.ask('same connection')).toEqual(['OK']);
+    const client = await LineClient.connect(ports[1]);
+    await client.ask('abcdef');
+    await a1.says(/body: 61 62 63 +abc/, from);
+    expect(await a1.stop()).toBe(143);
+  });
+
+  it('follows a file that an editor replaces by renaming', async () => {
+    const { a1, ports, dir } = await started();
+    for (let round = 0; round < 3; round++) {
+      const from = a1.output.length;
+      fs.writeFileSync(`${a1.file}.new`, twoFlows(ports, dir, `sinks.k2.maxBytesToLog = ${20 + round}`));
+      fs.renameSync(`${a1.file}.new`, a1.file);
+      await a1.says('the changed definition runs', from);
+    }
+    await a1.stop();
+  });
+
+  it('runs on when the file is deleted, cut off, or rubbish, and says so', async () => {
+    const { a1, ports, dir, write } = await started();
+    const client = await LineClient.connect(ports[0]);
+    const whole = twoFlows(ports, dir, '');
+    const troubles: (() => void)[] = [
+      () => fs.rmSync(a1.file),
+      () => fs.writeFileSync(a1.file, ''),
+      () => fs.writeFileSync(a1.file, whole.slice(0, whole.indexOf('a1.sinks.k1.channel'))),
+      () => fs.writeFileSync(a1.file, Buffer.from(Array.from({ length: 5_000 }, (_, i) => (i * 7919) % 256))),
+      () => fs.writeFileSync(a1.file, whole.replace('k2.type = logger', 'k2.type = loger')),
+    ];
+    for (const trouble of troubles) {
+      const from = a1.output.length;
+      trouble();
+      await a1.says('runs on with the previous definition', from);
+      expect(await client.ask('still there')).toEqual(['OK']);
+    }
+    const from = a1.output.length;
+    write('sinks.k2.maxBytesToLog = 5');
+    await a1.says('the changed definition runs', from);
+    await a1.stop();
+  });
+
+  it('brings the old parts back when a new one cannot start', async () => {
+    const { a1, ports, write } = await started();
+    const from = a1.output.length;
+    // The port of the other source: bound, so the changed source cannot have it.
+    write(`sources.r2.port = ${ports[0]}\n    sources.r2.bind = localhost`);
+    await a1.says(/taken back|runs on with the previous/, from);
+    expect(await (await LineClient.connect(ports[1])).ask('x')).toEqual(['OK']);
+    await a1.stop();
+  });
+
+  it('reads the definition again on SIGHUP, and never with --no-reload-conf', async () => {
+    const { a1 } = await started();
+    let from = a1.output.length;
+    a1.signal('SIGHUP');
+    await a1.says('nothing in it has changed', from);
+    await a1.stop();
+    from = a1.output.length;
+    a1.start('--no-reload-conf');
+    await a1.says('agent a1 runs', from);
+    await until(
+      () => {
+        a1.signal('SIGHUP');
+        return a1.output.slice(from).includes('is not read again');
+      },
+      () => 'the answer to SIGHUP',
+    );
+    await a1.stop();
+  });
+
+  it('loses nothing of an unchanged flow in 200 reloads under load', async () => {
+    const { a1, ports, write, kept } = await started();
+    const client = await LineClient.connect(ports[0]);
+    let sent = 0;
+    let going = true;
+    const load = (async () => {
+      while (going) {
+        const lines = Array.from({ length: 50 }, () => `${sent++}`);
+        expect(await client.ask(...lines)).toEqual(lines.map(() => 'OK'));
+      }
+    })();
+    for (let round = 1; round <= 200; round++) {
+      const from = a1.output.length;
+      write(round % 3 === 0 ? `channels.c2.capacity = ${200 + round}` : round % 3 === 1 ? `sinks.k2.maxBytesToLog = ${round}` : `sources.r2.max-line-length = ${500 + round}`);
+      // Not by the watcher, which waits until the file is still: by the signal, as fast as it goes.
+      a1.signal('SIGHUP');
+      await a1.says(/the changed definition runs|nothing in it has changed/, from);
+    }
+    going = false;
+    await load;
+    expect(await a1.stop()).toBe(143);
+    expect(kept()).toEqual(Array.from({ length: sent }, (_, i) => `${i}`));
+    expect(a1.output).not.toMatch(/ERROR/);
+  });
+});
