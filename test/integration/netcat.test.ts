@@ -109,7 +109,7 @@ describe('netcat through the command', () => {
     );
     expect(linesBelow(out).map((line) => Number(line.split(' ')[1]))).toEqual(Array.from({ length: count }, (_, i) => i));
     const late = await metrics(monitoring);
-    expect(late['SOURCE.r1']?.EventAcceptedCount).toBe(String(count));
+    expect(late['SOURCE.r1']).toMatchObject({ EventReceivedCount: String(count), EventAcceptedCount: String(count) });
     expect(late['CHANNEL.c1']?.EventTakeSuccessCount).toBe(String(count));
     expect(await a1.stop()).toBe(143);
   });

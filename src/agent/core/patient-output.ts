@@ -30,6 +30,7 @@ export class PatientOutput {
 
   /** True = every required channel has the batch. False = `signal` came first and nothing of it is known to be stored. */
   async put(batch: Event[], signal: AbortSignal): Promise<boolean> {
+    const { length } = batch; // An interceptor may change it.
     let backoff: Backoff | undefined;
     for (;;) {
       try {
@@ -39,11 +40,13 @@ export class PatientOutput {
       } catch (error) {
         if (signal.aborted) return false;
         if (!this.#retry(error)) throw error;
-        this.#complain(error, batch.length);
+        this.#complain(error, length);
         backoff ??= new Backoff(PAUSE_MS);
         // A channel that is only full has waited its keep-alive already: come back soon.
         await this.#ctx.clock.sleep(error instanceof ChannelFullError ? PAUSE_MS.minMs : backoff.next(), signal);
         if (signal.aborted) return false;
+        // The runner counts what is put as received, each time; this was received once.
+        this.#ctx.counters.EventReceivedCount -= length;
       }
     }
   }
