@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it speaks of that syntax
 /**
  * Every code a finding may carry, with what it means: the table behind docs/reference/findings.md. A test holds it and
  * the sources together in both directions. Codes are stable: scripts and editors match on them.
