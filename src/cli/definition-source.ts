@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url';
 import type { DefinitionText } from '../agent/config/table.ts';
 import { AppError, errorText } from '../lib/errors.ts';
 import type { RawValue } from '../lib/props/finding.ts';
-import { escapeProperty } from '../lib/props/lexer.ts';
 
 const HTTP_TIMEOUT_MS = 60_000;
 
@@ -114,8 +113,8 @@ export function backupFile(dir: string, agent: string, cwd: string): string {
 
 /** Writes the effective definition, readable by its owner alone, since passwords are in it; replaces the file in one step. */
 export async function writeBackup(file: string, effective: ReadonlyMap<string, RawValue>): Promise<void> {
-  const lines = [...effective].map(([key, { value }]) => `${escapeProperty(key, 'key')}=${escapeProperty(value, 'value')}\n`);
+  const { propertiesText } = await import('../agent/config/write-back.ts');
   await fs.mkdir(path.dirname(file), { recursive: true });
-  await fs.writeFile(`${file}.tmp`, lines.join(''), { mode: 0o600 });
+  await fs.writeFile(`${file}.tmp`, propertiesText(effective), { mode: 0o600 });
   await fs.rename(`${file}.tmp`, file);
 }
