@@ -196,7 +196,7 @@ function digitsAt(text: string, at: number, most: number): number {
   return n;
 }
 
-/** A two-digit year is the one within 50 years before and 49 after twenty years ahead of today, as Joda pivots it. */
+/** A two-digit year lies between 80 years ago and 19 years ahead, as Joda pivots it. */
 function yearStep(count: number, next: Token | undefined): Step {
   const most = isNumeric(next) ? count : 9;
   return (text, at, out) => {

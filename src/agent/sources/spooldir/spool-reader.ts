@@ -258,7 +258,7 @@ export class SpoolReader implements Source {
       this.#storePosition(candidate, deserializer?.mark() ?? 0);
       if (performance.now() - this.#turnAt > SLICE_MS) await this.#takeTurn();
     }
-    this.#ctx.log.debug({ path: file.path }, 'Last read took us just up to a file boundary. Rolling to the next file, if there is one.');
+    this.#ctx.log.info({ path: file.path }, 'Last read took us just up to a file boundary. Rolling to the next file, if there is one.');
     return true;
   }
 
