@@ -108,11 +108,11 @@ class Substitution {
     const split = expression.indexOf(':-');
     const name = split < 0 ? expression : expression.slice(0, split);
     const fallback = split < 0 ? undefined : expression.slice(split + 2);
-    const literal = `\${${expression}}`;
+    const literal = `\${${inside}}`;
     if (name === '') return fallback ?? literal;
     const mark = `\${${name}}`;
     if (this.#open.includes(name) || this.#open.includes(mark)) return this.#circle(name, literal);
-    if (this.#table.has(name) && !/^(env|sys|java|date):/.test(name)) {
+    if (this.#table.has(name) && !name.includes(':')) {
       this.#referenced.add(name);
       return this.#valueOf(name);
     }
@@ -137,19 +137,24 @@ class Substitution {
     return literal;
   }
 
+  /** A prefix that finds nothing gives way to the property named by the rest, as in commons-text. */
   #lookup(name: string): string | undefined {
     const colon = name.indexOf(':');
     if (colon < 0) return this.#bareName(name);
     const rest = name.slice(colon + 1);
-    switch (name.slice(0, colon)) {
+    return this.#prefixed(name.slice(0, colon).toLowerCase(), rest) ?? this.#property(rest);
+  }
+
+  #prefixed(prefix: string, name: string): string | undefined {
+    switch (prefix) {
       case 'env':
-        return this.#around.env[rest] ?? this.#property(rest);
+        return this.#around.env[name];
       case 'sys':
-        return this.#around.systemProperties[rest] ?? this.#property(rest);
+        return this.#around.systemProperties[name];
       case 'java':
-        return this.#java(rest);
+        return this.#java(name);
       case 'date':
-        return this.#date(rest);
+        return this.#date(name);
       default:
         return undefined;
     }
@@ -233,15 +238,13 @@ function closingBrace(text: string, from: number): number {
 
 /** The finding for a variable that stays as written. */
 export function unresolvedFinding({ key, name, where }: Unresolved, around: Surroundings, table: Table): Finding {
-  const bare = /^(env|sys|java|date):(.*)$/.exec(name);
-  const known =
-    bare?.[1] === 'sys'
-      ? Object.keys(around.systemProperties)
-      : bare?.[1] === 'env'
-        ? Object.keys(around.env)
-        : [...table.keys()].concat(Object.keys(around.env));
-  const similar = nearest(bare?.[2] ?? name, known);
-  const fix = bare?.[1] === 'sys' ? `start with -D${bare[2]}=…, or give a default` : `set ${bare?.[2] ?? name} before the start, or give a default`;
+  const cut = /^(env|sys|java|date):(.*)$/i.exec(name);
+  const prefix = cut?.[1]?.toLowerCase();
+  const bare = cut?.[2] ?? name;
+  const { env, systemProperties } = around;
+  const known = prefix === 'sys' ? Object.keys(systemProperties) : prefix === 'env' ? Object.keys(env) : [...table.keys(), ...Object.keys(env)];
+  const similar = nearest(bare, known);
+  const fix = prefix === 'sys' ? `start with -D${bare}=…, or give a default` : `set ${bare} before the start, or give a default`;
   return {
     code: 'unresolved-variable',
     severity: 'warning',
