@@ -17,6 +17,7 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   INPUT_DROPPED: 'A source that cannot make its senders wait had to drop input.',
   LISTEN: 'A port could not be opened.',
   LOG_CLOSED: 'A log is closed and takes nothing any more.',
+  LOG_REWRITE: 'A stored log could not be rewritten; the old one stays in use.',
   MALFORMED_INPUT: 'Bytes are not what their character set allows.',
   METADATA_UNKNOWN: 'The broker does not know what it was asked about.',
   PROTOCOL: 'The other end broke the protocol, or answered with an error of it.',

@@ -22,6 +22,7 @@ export const FINDING_CODES: Readonly<Record<string, string>> = {
   'comma-in-list': 'A list is separated by commas; only blanks separate names.',
   'config-filter-failed': 'A config filter could not be built or could not answer.',
   'config-filter-no-value': 'A config filter does not know the key.',
+  'custom-lookups': '-Dlookups asks for lookups that are Java classes.',
   'dangling-channel': 'Only sources or only sinks use a channel.',
   'directory-conflict': 'Two components use one directory.',
   'duplicate-priority': 'Two sinks of a failover group have the same priority.',

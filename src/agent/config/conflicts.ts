@@ -30,28 +30,29 @@ export function conflicts(parts: readonly DraftPart[]): void {
   }
 }
 
-/** Clashes between agents of one set of files. */
-export function conflictsBetween(agents: readonly DraftAgent[]): Finding[] {
-  const findings: Finding[] = [];
+/** Clashes between agents of one set of files, each with the two agents it concerns. */
+export function conflictsBetween(agents: readonly DraftAgent[]): { finding: Finding; agents: readonly string[] }[] {
+  const found: { finding: Finding; agents: readonly string[] }[] = [];
   for (const [index, agent] of agents.entries()) {
     for (const other of agents.slice(0, index)) {
       for (const part of partsOf(agent)) {
         for (const otherPart of partsOf(other)) {
           const clash = clashOf(part, otherPart);
           if (clash === undefined) continue;
-          findings.push({
+          const finding: Finding = {
             code: clash.code,
             severity: 'info',
             message: `${clash.what} is used by ${otherPart.label} as well`,
             fix: 'fine on different machines; on one machine change one of them',
             where: part.where,
             component: part.label,
-          });
+          };
+          found.push({ finding, agents: [agent.name, other.name] });
         }
       }
     }
   }
-  return findings;
+  return found;
 }
 
 function partsOf(agent: DraftAgent): DraftPart[] {

@@ -63,6 +63,7 @@ export async function loadDefinition(options: LoadOptions, only?: string): Promi
   const merged = mergeFiles(texts);
   const around = await surroundings(options, merged.table);
   const substituted = substitute(merged.table, around);
+  if (options.systemProperties?.lookups !== undefined) findings.push(CUSTOM_LOOKUPS);
   const { agents: sections, findings: cutFindings } = cutAgents(substituted.table, substituted.referenced);
   findings.push(...merged.findings, ...substituted.findings, ...cutFindings);
   for (const one of substituted.unresolved) if (!isFilterUse(one, sections)) findings.push(unresolvedFinding(one, around, merged.table));
@@ -74,12 +75,21 @@ export async function loadDefinition(options: LoadOptions, only?: string): Promi
     drafts.push(draft);
   }
   const agentFindings = new Map(drafts.map((draft) => [draft.name, findingsOf(draft)]));
-  for (const { finding, agents } of topicLoops(drafts)) for (const name of agents) agentFindings.get(name)?.push(finding);
-  for (const finding of conflictsBetween(drafts)) for (const list of agentFindings.values()) list.push(finding);
+  for (const { finding, agents } of [...topicLoops(drafts), ...conflictsBetween(drafts)]) {
+    for (const name of agents) agentFindings.get(name)?.push(finding);
+  }
   const models = new Map(drafts.map((draft) => [draft.name, modelOf(draft)]));
   for (const [name, model] of models) if (model === null) agentFindings.get(name)!.push(nothingRuns(name, sections, models));
   return { models, fileFindings: sorted(findings), agentFindings, effective: substituted.table };
 }
+
+const CUSTOM_LOOKUPS: Finding = {
+  code: 'custom-lookups',
+  severity: 'warning',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it speaks of that syntax
+  message: '-Dlookups names Java classes, which cannot be loaded; ${env:…}, ${sys:…}, ${java:…} and ${date:…} are resolved as usual',
+  fix: 'use an external config filter for values from elsewhere',
+};
 
 async function readTexts(options: LoadOptions): Promise<{ texts: DefinitionText[]; findings: Finding[] }> {
   const texts: DefinitionText[] = [];

@@ -74,7 +74,7 @@ export interface AgentModel {
 export interface LoadedAgent {
   /** Null when the file has no agent of that name, or nothing of it can run. */
   readonly model: AgentModel | null;
-  /** All findings about this agent and about the file itself, sorted by place. Findings about other agents are in too, marked by component. */
+  /** All findings about this agent and about the files themselves, sorted by place; those of other agents only where they concern this one too. */
   readonly findings: readonly Finding[];
   /** Every agent name in the files. */
   readonly agents: readonly string[];
