@@ -28,15 +28,18 @@ export interface ScanOptions {
   readonly isDone: (relative: string) => boolean;
 }
 
-/** Coarsest time stamps of directories in use (FAT); a younger change might hide behind the same stamp. */
+/** Coarsest time stamps of directories in use (FAT): two changes within this time may leave the same stamp. */
 const STAMP_MS = 2_000;
 /** Files looked at before the event loop gets a turn. */
 const SLICE = 1_000;
 
 export class SpoolScan {
   readonly #options: ScanOptions;
-  /** The directory's stamp, when the last listing was complete and found nothing to do. */
-  #quietSince: number | undefined;
+  /** The directory's time stamp, and since when (on our own clock) it is known. */
+  #stampMs: number | undefined;
+  #knownSince = 0;
+  /** A listing made when the stamp had been known for long found nothing, so nothing is there until it changes. */
+  #quiet = false;
 
   constructor(options: ScanOptions) {
     this.#options = options;
@@ -46,11 +49,16 @@ export class SpoolScan {
   async list(): Promise<Candidate[]> {
     const { directory, recursive, order } = this.#options;
     const stampMs = statSync(directory).mtimeMs;
-    if (this.#quietSince === stampMs) return [];
-    const settled = Date.now() - stampMs > STAMP_MS;
+    if (stampMs !== this.#stampMs) {
+      this.#stampMs = stampMs;
+      this.#knownSince = performance.now();
+      this.#quiet = false;
+    }
+    if (this.#quiet) return [];
+    const settled = performance.now() - this.#knownSince > STAMP_MS;
     const found: Candidate[] = [];
     await this.#collect('', found);
-    this.#quietSince = found.length === 0 && settled && !recursive ? stampMs : undefined;
+    this.#quiet = found.length === 0 && settled && !recursive;
     if (order === 'oldest') found.sort((a, b) => b.modifiedMs - a.modifiedMs || byPath(b, a));
     else if (order === 'youngest') found.sort((a, b) => a.modifiedMs - b.modifiedMs || byPath(b, a));
     return found;
