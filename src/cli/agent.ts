@@ -228,7 +228,11 @@ class AgentCommand {
     const parts = `sources ${sources.length}, channels ${channels.length}, sinks ${sinks.length}`;
     const ms = Math.round(performance.now());
     if (agent.allRuns) this.#log.info(`agent ${agent.model.name} runs after ${ms} ms: ${parts}`);
-    else if (agent.someFlowRuns) this.#log.warn(`agent ${agent.model.name} runs in part after ${ms} ms; what does not is tried again`);
+    else if (agent.someFlowRuns) {
+      const failing = agent.snapshot().components.filter(({ status }) => status !== 'running' && status !== 'degraded');
+      const without = [...failing.map((part) => `${part.kind} ${part.name}`), ...agent.model.leftOut.map((part) => `${part.kind} ${part.name} (left out)`)];
+      this.#log.warn(`agent ${agent.model.name} runs in part after ${ms} ms: ${parts}; not running: ${without.join(', ')}`);
+    }
   }
 
   #explainFailure(agent: Agent): void {

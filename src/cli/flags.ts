@@ -66,9 +66,9 @@ function cutPath(value: string | undefined): readonly string[] {
   return (value ?? '').split(':').filter((part) => part !== '');
 }
 
-/** Flume's launcher hands words on unquoted, so blanks inside one separate. */
+/** Flume's launcher hands words on unquoted, so blanks inside one separate; here only where an option begins it, so that paths may have blanks. */
 function resplit(word: string): readonly string[] {
-  return word.split(/\s+/).filter((part) => part !== '');
+  return word.startsWith('-') ? word.split(/\s+/).filter((part) => part !== '') : [word];
 }
 
 /** `-Dname=value` into the record; without `=` the value is empty, as in Java. */

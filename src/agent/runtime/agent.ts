@@ -8,7 +8,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { AgentModel, ChannelModel } from '../config/model.ts';
 import type { Catalog } from '../core/catalog.ts';
 import type { Sealed } from '../core/event.ts';
-import { censusOf, componentsOf, someFlowRuns, someStarts, statusOf } from './census.ts';
+import { censusOf, componentsOf, missesParts, someFlowRuns, someStarts, statusOf } from './census.ts';
 import { type Changes, changesOf } from './changes.ts';
 import type { ChannelGuard } from './channel-guard.ts';
 import type { ContextBase } from './context.ts';
@@ -36,6 +36,8 @@ export interface Leftover {
 }
 
 const DRAIN_POLL_MS = 10;
+/** A sink or source that takes longer to start counts as starting well, so that it cannot keep the next reload out. */
+const START_PATIENCE_MS = 15_000;
 /** Part of a stop's time that is kept for ending sinks and channels after the drain. */
 const CLOSING_SHARE = 0.15;
 /** Part of a stop's time that sources may take to finish puts in flight. */
@@ -75,8 +77,9 @@ export class Agent {
   get someFlowRuns(): boolean {
     return someFlowRuns(this.#topology);
   }
+  /** Whether everything the definition has runs, nothing left out. */
   get allRuns(): boolean {
-    return componentsOf(this.#topology).every(({ supervised }) => supervised.working);
+    return !missesParts(this.#model) && componentsOf(this.#topology).every(({ supervised }) => supervised.working);
   }
   /** Whether a first attempt to start something is still under way. */
   get someStarts(): boolean {
@@ -163,7 +166,7 @@ export class Agent {
     const phase = this.#phase;
     return {
       agent: this.#model.name,
-      status: phase === 'up' ? statusOf(this.#topology) : phase,
+      status: phase === 'up' ? statusOf(this.#topology, this.#model) : phase,
       startedAt: this.#startedAt,
       configuredAt: this.#configuredAt,
       reloads: { applied: this.#applied, refused: this.#refused, lastError: this.#reloadError },
@@ -196,8 +199,15 @@ export class Agent {
     const errors = [await this.#startChannels(start.channels)];
     await this.#reload(moving);
     // A stop that came meanwhile has taken the parts out of the topology: nothing is there to start then.
-    errors.push(await this.#startSinks(start), await this.#startSources(start.sources));
+    errors.push(await this.#patiently(this.#startSinks(start)), await this.#patiently(this.#startSources(start.sources)));
     return errors.find((error) => error !== undefined);
+  }
+
+  async #patiently(starting: Promise<unknown>): Promise<unknown> {
+    const over = new AbortController();
+    const error = await Promise.race([starting, this.#options.base.clock.sleep(START_PATIENCE_MS, over.signal)]);
+    over.abort();
+    return error;
   }
 
   /** Channels first: a sink or source that starts must find where events are. Waits for replays, however long. */

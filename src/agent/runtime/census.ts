@@ -35,10 +35,15 @@ export function someStarts(topology: Topology): boolean {
   return componentsOf(topology).some(({ supervised }) => supervised.status === 'starting' && supervised.error === undefined);
 }
 
+/** Whether something of the definition was left out because it is wrong; an unused channel is not. */
+export function missesParts(model: AgentModel): boolean {
+  return model.leftOut.some(({ findings }) => findings.some((finding) => finding.severity === 'error'));
+}
+
 /** `running` = all work, `degraded` = some flow runs, `failed` = none. */
-export function statusOf(topology: Topology): AgentStatus {
+export function statusOf(topology: Topology, model: AgentModel): AgentStatus {
   const all = componentsOf(topology);
-  if (all.every(({ supervised }) => supervised.status === 'running')) return 'running';
+  if (!missesParts(model) && all.every(({ supervised }) => supervised.status === 'running')) return 'running';
   if (someFlowRuns(topology)) return 'degraded';
   return someStarts(topology) ? 'starting' : 'failed';
 }

@@ -176,8 +176,8 @@ describe('Agent', () => {
     await from.put('1', '2');
     await eventually(() => b.got.length === 2);
     const rows = agent.snapshot().components;
-    expect(rows.find((row) => row.name === 'k2')?.counters['EventDrainSuccessCount']).toBe(2);
-    expect(rows.find((row) => row.name === 'k1')?.counters['EventDrainSuccessCount']).toBe(0);
+    expect(rows.find((row) => row.name === 'k2')?.counters.EventDrainSuccessCount).toBe(2);
+    expect(rows.find((row) => row.name === 'k1')?.counters.EventDrainSuccessCount).toBe(0);
     expect(rows.find((row) => row.name === 'k1')).toMatchObject({ group: 'g1', status: 'degraded' });
     await agent.stop();
   });
