@@ -53,7 +53,9 @@ export async function resolvePart(request: PartRequest, catalog: Catalog): Promi
   return { name, type: type ?? '', label, prefix, spec, config, raw, facts, where, findings };
 }
 
-function completed({ code, severity, message, fix }: FindingDraft, component: string, where: Where | undefined): Finding {
+function completed(draft: FindingDraft, component: string, where: Where | undefined): Finding {
+  const { code, severity, message } = draft;
+  const fix = draft.fix ?? (draft.key === undefined ? undefined : severity === 'error' ? `correct ${draft.key}, or delete the line` : 'delete the line');
   return { code, severity, message, component, where, ...(fix === undefined ? {} : { fix }) };
 }
 
@@ -159,7 +161,9 @@ async function subPartRemarks(properties: Properties, raw: Readonly<Record<strin
     const own: Record<string, RawValue> = {};
     for (const [name, value] of Object.entries(raw)) if (name.startsWith(`${key}.`) && !(name in properties)) own[name.slice(key.length + 1)] = value;
     const outcome = parseProperties(spec.properties as Properties, own);
-    for (const draft of outcome.findings) drafts.push({ ...draft, message: `${kind} ${spec.type}: ${draft.message}`, key: `${key}.${draft.key ?? ''}` });
+    const checked = outcome.config === null ? [] : (spec.check?.(outcome.config, own) ?? []);
+    const remarks = [...outcome.findings, ...(await valueRemarks(spec.properties as Properties, own)), ...checked];
+    for (const draft of remarks) drafts.push({ ...draft, message: `${kind} ${spec.type}: ${draft.message}`, key: `${key}.${draft.key ?? ''}` });
     for (const name of outcome.unknown) {
       const draft = unknownProperty(name, spec, []);
       drafts.push({ ...draft, message: `${kind} ${spec.type} has no property "${name}"`, key: `${key}.${name}` });

@@ -26,10 +26,6 @@ export default defineDeserializer({
     maxLineLength: int({ default: 2048, min: 1, unit: 'chars', doc: 'A longer line is cut, and what is left becomes the next event.' }),
     outputCharset: charset({ default: 'UTF-8', doc: 'Character set of event bodies.' }),
   },
-  check: ({ outputCharset }) =>
-    lookupCharset(outputCharset)
-      ? []
-      : [{ code: 'unknown-charset', severity: 'error', message: `there is no character set "${outputCharset}"`, key: 'outputCharset', fix: 'use e.g. UTF-8' }],
   create: (config, input) => new LineDeserializer(input, config.maxLineLength, knownCharset(config.outputCharset)),
 });
 

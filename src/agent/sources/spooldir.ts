@@ -11,9 +11,6 @@
  * and at most what the channels take at once: larger transactions are what makes files fast.
  */
 import path from 'node:path';
-import { lookupCharset } from '../../lib/charset.ts';
-import { errorText } from '../../lib/errors.ts';
-import { javaRegex } from '../../lib/java-regex.ts';
 import type { FindingDraft, RawValue } from '../../lib/props/finding.ts';
 import { bool, type Config, charset, duration, int, oneOf, path as pathProperty, regex, rest, text } from '../../lib/props/spec.ts';
 import { defineSource } from '../core/define.ts';
@@ -72,17 +69,6 @@ export default defineSource({
 
 function check(config: SpoolSettings, raw: Readonly<Record<string, RawValue>>): FindingDraft[] {
   const findings: FindingDraft[] = [];
-  for (const key of ['includePattern', 'ignorePattern'] as const) {
-    try {
-      javaRegex(config[key], 'matches');
-    } catch (error) {
-      findings.push({ code: 'bad-value', severity: 'error', message: errorText(error), fix: `correct ${key}`, key });
-    }
-  }
-  if (!lookupCharset(config.inputCharset)) {
-    const message = `there is no character set "${config.inputCharset}"`;
-    findings.push({ code: 'unknown-charset', severity: 'error', message, fix: 'use a Java name such as UTF-8, GBK or ISO-8859-1', key: 'inputCharset' });
-  }
   if ('bufferMaxLineLength' in raw) {
     const message = 'property "bufferMaxLineLength" is retired';
     findings.push({ code: 'retired-property', severity: 'warning', message, fix: 'write deserializer.maxLineLength instead', key: 'bufferMaxLineLength' });

@@ -494,9 +494,9 @@ describe('the start', () => {
     expect(isHealthy()).toBe(false);
   });
 
-  it('refuses patterns and character sets that do not exist', () => {
-    expect(() => make({ includePattern: '(' })).toThrow();
-    expect(() => make({ inputCharset: 'KLINGON' })).toThrow('there is no character set "KLINGON"');
+  it('refuses patterns and character sets that do not exist', async () => {
+    expect(() => make({ includePattern: '(' })).toThrow(ConfigError);
+    await expect(make({ inputCharset: 'KLINGON' }).source.start()).rejects.toThrow('there is no character set "KLINGON"');
     expect(() => make({ deletePolicy: 'sometimes' })).toThrow('must be one of never, immediate');
   });
 
