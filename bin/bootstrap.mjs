@@ -1,8 +1,8 @@
 /**
  * Makes a clone ready to run: installs packages, builds dist/. Called by bootstrap.sh when something is missing or newer
  * than the build, and by `npm run build` and `npm pack`. Progress goes to stderr, since stdout belongs to the program.
- *   node bin/bootstrap.mjs [program]     a start of `program`: fast build without type check
- *   node bin/bootstrap.mjs --check       full build, fails on type errors
+ *   node bin/bootstrap.mjs [program]     a start of `program`: types are stripped from what changed, nothing is checked
+ *   node bin/bootstrap.mjs --check       the whole compiler: fails on type errors, writes .d.ts files
  * A lock file with the pid of its owner lets one of several first starts do the work while the others wait.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -155,14 +155,43 @@ async function build() {
   fs.writeFileSync(path.join(fresh, '.built'), `${nodeOnPath()}\n`);
   try {
     const tsc = path.join(home, 'node_modules', 'typescript', 'bin', 'tsc');
-    const options = strict ? ['--noEmitOnError'] : ['--noCheck'];
-    await run(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', fresh, ...options], 'building');
+    if (strict) await run(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', fresh, '--noEmitOnError'], 'building');
+    else await transpile(path.join(home, 'src'), dist, fresh);
     copyStatic(path.join(home, 'src'), fresh);
     if (fs.existsSync(dist)) fs.renameSync(dist, old);
     fs.renameSync(fresh, dist);
   } finally {
     fs.rmSync(fresh, { recursive: true, force: true });
     fs.rmSync(old, { recursive: true, force: true });
+  }
+}
+
+/** Strips the types of every source that is newer than the build in `old`, and takes over what that has of the others. */
+async function transpile(from, old, to) {
+  const { default: ts } = await import('typescript');
+  const { config } = ts.readConfigFile(path.join(home, 'tsconfig.json'), ts.sys.readFile);
+  const { options } = ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, noEmit: false, module: 'esnext', moduleResolution: 'bundler' }, home);
+  const builtAt = fs.statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const recent = ['tsconfig.json', 'bin/bootstrap.mjs'].every((name) => fs.statSync(path.join(home, name)).mtimeMs < builtAt) ? builtAt : 0;
+  for (const name of fs.readdirSync(from, { recursive: true })) {
+    if (!name.endsWith('.ts') || name.endsWith('.d.ts')) continue;
+    const source = path.join(from, name);
+    const target = path.join(to, name.replace(/ts$/, 'js'));
+    const before = path.join(old, name.replace(/ts$/, 'js'));
+    fs.mkdirSync(path.dirname(target), { recursive: true });
+    if (fs.statSync(source).mtimeMs < recent && fs.existsSync(before)) {
+      fs.linkSync(before, target);
+      const types = before.replace(/js$/, 'd.ts');
+      if (fs.existsSync(types)) fs.linkSync(types, target.replace(/js$/, 'd.ts'));
+      continue;
+    }
+    const { outputText, diagnostics } = ts.transpileModule(fs.readFileSync(source, 'utf8'), {
+      compilerOptions: options,
+      fileName: source,
+      reportDiagnostics: true,
+    });
+    for (const { messageText } of diagnostics ?? []) say(`src/${name}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`);
+    fs.writeFileSync(target, outputText);
   }
 }
 

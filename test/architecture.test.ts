@@ -70,7 +70,7 @@ function importsOf(text: string): string[] {
   return found;
 }
 
-/** A component may have parts of its own: netcat.ts may import netcat-lines.ts and netcat/…; nobody else may. */
+/** A component may have parts of its own: netcat.ts may import netcat-lines.ts and netcat/… (and these it); nobody else may. */
 function ownPart(from: string, to: string): boolean {
   const fromDir = path.dirname(from);
   const stem = path.basename(from, '.ts');
@@ -79,7 +79,7 @@ function ownPart(from: string, to: string): boolean {
     const other = path.basename(to, '.ts');
     return other.startsWith(`${stem}-`) || (other.startsWith(`${family}-`) && stem.startsWith(`${family}-`)) || name(from).split('/').length > 3;
   }
-  return to.startsWith(`${path.join(fromDir, stem)}${path.sep}`);
+  return to.startsWith(`${path.join(fromDir, stem)}${path.sep}`) || to === `${fromDir}.ts`;
 }
 
 /** What is wrong with one import; an empty string = nothing. */
@@ -134,7 +134,7 @@ describe('files', () => {
   it('have at most 400 lines, or say why not', () => {
     const long = sources.filter((file) => {
       const text = fs.readFileSync(file, 'utf8');
-      return text.trimEnd().split('\n').length > 400 && !/\b(long|longer|400|lines)\b/i.test(header(text));
+      return text.trimEnd().split('\n').length > 400 && !/\b(long|longer|length|400|lines)\b/i.test(header(text));
     });
     expect(long.map(name)).toEqual([]);
   });

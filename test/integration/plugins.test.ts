@@ -84,9 +84,11 @@ describe('plugins', () => {
     const agent = agentOf(flow(HEARTBEAT, LOGGER));
     fs.mkdirSync(path.join(agent.dir, 'plugins'));
     fs.writeFileSync(path.join(agent.dir, 'plugins/broken.ts'), 'export default {');
+    fs.writeFileSync(path.join(agent.dir, 'plugins/typed.ts'), "import { Sealed } from 'millrace/plugin';\nexport default null;\n");
     agent.start('--plugins-path', 'plugins');
     await agent.says('Event: { headers:{number=1');
     expect(agent.output).toMatch(/\[ERROR - plugins\] plugin .*broken\.ts: /);
+    expect(agent.output).toMatch(/typed\.ts: .*Sealed.*\(types are imported with import type/);
     fs.writeFileSync(path.join(agent.dir, 'plugins/shout.ts'), sinkText('shout', 'new'));
     agent.rewrite(definition(flow(HEARTBEAT, 'sinks.k1.type = shout')));
     await agent.says('new TICK');
