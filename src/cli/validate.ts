@@ -46,14 +46,6 @@ async function oneAgent(options: Parameters<typeof loadAgent>[0]): Promise<Verdi
 function allAgents({ models, fileFindings, agentFindings }: LoadedDefinition): Verdict {
   const findings = new Set(fileFindings);
   for (const list of agentFindings.values()) for (const finding of list) findings.add(finding);
-  if (models.size === 0 && ![...findings].some((finding) => finding.code === 'unreadable-file')) {
-    findings.add({
-      code: 'no-agent',
-      severity: 'error',
-      message: 'the file defines no agent',
-      fix: 'a definition has lines such as a1.sources = r1, a1.channels = c1, a1.sinks = k1',
-    });
-  }
   return { findings: sorted([...findings]), models };
 }
 

@@ -59,7 +59,7 @@ describe('exit codes', () => {
     const gone = await flumeNg(['validate', '-f', join(dir, 'none.conf')]);
     expect([gone.code, gone.stdout]).toEqual([1, expect.stringContaining('there is no such file')]);
     const other = await flumeNg(['validate', '-f', await file('sound.conf', SOUND), '-n', 'agent']);
-    expect([other.code, other.stdout]).toEqual([1, expect.stringContaining('no agent is named "agent"; agents in it: a1')]);
+    expect([other.code, other.stdout]).toEqual([1, expect.stringContaining('no agent is named "agent"; agents here: a1')]);
   });
 
   it.each([

@@ -23,7 +23,7 @@ export function checkAgent(agent: DraftAgent): void {
 
 function checkLists(agent: DraftAgent): void {
   const say = (severity: 'error' | 'warning', message: string, fix: string) =>
-    agent.findings.push({ code: 'incomplete-agent', severity, message, fix, component: `agent ${agent.name}` });
+    agent.findings.push({ code: 'incomplete-agent', severity, message, fix, where: agent.where, component: `agent ${agent.name}` });
   const { name } = agent;
   if (agent.channels.size === 0) say('error', 'has no channels, so nothing of it can run', `add ${name}.channels = c1, and the properties of c1`);
   if (agent.sources.size === 0) say('warning', 'has no sources: nothing comes in', `add ${name}.sources = r1, and the properties of r1`);

@@ -53,6 +53,7 @@ export interface DraftGroup {
 
 export interface DraftAgent {
   readonly name: string;
+  readonly where: Where;
   readonly sources: Map<string, DraftSource>;
   readonly channels: Map<string, DraftPart>;
   readonly sinks: Map<string, DraftSink>;

@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { errorText } from '../../lib/errors.ts';
-import type { Finding, RawValue } from '../../lib/props/finding.ts';
+import type { Finding, RawValue, Where } from '../../lib/props/finding.ts';
 import { nearest } from '../../lib/suggest.ts';
 import type { Catalog } from '../core/catalog.ts';
 import type { ChannelSpec, InterceptorSpec, ProcessorSpec, SelectorSpec, SinkSpec, SourceSpec } from '../core/define.ts';
@@ -53,7 +53,7 @@ export async function loadAgent(options: LoadOptions & { readonly name: string }
   const { models, fileFindings, agentFindings, effective } = definition;
   const agents = [...models.keys()];
   const findings = [...fileFindings, ...(agentFindings.get(options.name) ?? [])];
-  if (!models.has(options.name) && !fileFindings.some((finding) => finding.code === 'unreadable-file')) findings.push(unknownAgent(options.name, agents));
+  if (agents.length > 0 && !models.has(options.name)) findings.push(unknownAgent(options, agents));
   return { model: models.get(options.name) ?? null, findings: sorted(findings), agents, effective };
 }
 
@@ -67,6 +67,7 @@ export async function loadDefinition(options: LoadOptions, only?: string): Promi
   const { agents: sections, findings: cutFindings } = cutAgents(substituted.table, substituted.referenced);
   findings.push(...merged.findings, ...substituted.findings, ...cutFindings);
   for (const one of substituted.unresolved) if (!isFilterUse(one, sections)) findings.push(unresolvedFinding(one, around, merged.table));
+  if (sections.size === 0 && !findings.some((finding) => finding.code === 'unreadable-file')) findings.push(noAgent(options));
   const drafts: DraftAgent[] = [];
   for (const section of sections.values()) {
     const labelPrefix = sections.size > 1 ? `${section.name} ` : '';
@@ -105,8 +106,9 @@ async function readTexts(options: LoadOptions): Promise<{ texts: DefinitionText[
       findings.push({
         code: 'unreadable-file',
         severity: 'error',
-        message: `cannot read ${file}: ${reasonText(error)}`,
-        fix: 'check the path and the rights',
+        message: `the file cannot be read: ${reasonText(error)}`,
+        fix: 'check the path and its rights',
+        where: { file, line: 1 },
       });
     }
   }
@@ -141,15 +143,26 @@ function isFilterUse(one: { key: string; name: string }, sections: ReadonlyMap<s
   return filter !== undefined && splitList('', agent?.lists.configfilters).names.includes(filter);
 }
 
-function unknownAgent(name: string, agents: readonly string[]): Finding {
+/** Where it is said that something is missing: nowhere in particular. */
+function topOf(options: LoadOptions): Where | undefined {
+  const file = options.files.at(-1);
+  return file === undefined ? undefined : { file: typeof file === 'string' ? file : file.file, line: 1 };
+}
+
+function noAgent(options: LoadOptions): Finding {
+  const fix = 'a definition has lines such as a1.sources = r1, a1.channels = c1, a1.sinks = k1';
+  return { code: 'no-agent', severity: 'error', message: 'no agent is defined', fix, where: topOf(options) };
+}
+
+function unknownAgent(options: LoadOptions & { readonly name: string }, agents: readonly string[]): Finding {
+  const { name } = options;
   const meant = nearest(name, agents);
-  const list = agents.length === 0 ? 'the file defines no agent at all' : `agents in it: ${agents.join(', ')}`;
   return {
     code: 'unknown-agent',
     severity: 'error',
-    message: `no agent is named "${name}"; ${list}`,
-    fix:
-      meant !== undefined ? `did you mean --name ${meant}?` : agents.length === 1 ? `write --name ${agents[0]}` : 'give --name one of the agents of the file',
+    message: `no agent is named "${name}"; agents here: ${agents.join(', ')}`,
+    fix: meant !== undefined ? `did you mean --name ${meant}?` : agents.length === 1 ? `write --name ${agents[0]}` : 'give --name one of them',
+    where: topOf(options),
   };
 }
 
@@ -158,9 +171,8 @@ function nothingRuns(name: string, sections: ReadonlyMap<string, AgentSection>, 
   const others = [...models].filter(([, model]) => model !== null).map(([other]) => other);
   const meant =
     Object.keys(section.lists).length === 0 ? (nearest(name, others) ?? others.find((other) => other.startsWith(name) || name.startsWith(other))) : undefined;
-  const fix =
-    meant === undefined ? 'correct the errors above; at least one source or sink with its channel must be able to run' : `did you mean agent ${meant}?`;
-  return { code: 'nothing-runs', severity: 'error', message: 'nothing of it can run', fix, component: `agent ${name}` };
+  const fix = meant === undefined ? 'correct its errors; at least one source or sink with its channel must be able to run' : `did you mean agent ${meant}?`;
+  return { code: 'nothing-runs', severity: 'error', message: 'nothing of it can run', fix, where: section.where, component: `agent ${name}` };
 }
 
 function findingsOf(draft: DraftAgent): Finding[] {

@@ -47,8 +47,8 @@ class AgentBuilder {
   constructor(section: AgentSection, options: ResolveOptions) {
     this.#section = section;
     this.#options = options;
-    const { name } = section;
-    this.agent = { name, sources: new Map(), channels: new Map(), sinks: new Map(), groups: new Map(), findings: [], labelPrefix: options.labelPrefix };
+    const { name, where } = section;
+    this.agent = { name, where, sources: new Map(), channels: new Map(), sinks: new Map(), groups: new Map(), findings: [], labelPrefix: options.labelPrefix };
   }
 
   async build(): Promise<void> {

@@ -3,7 +3,7 @@
  * channels, sinkgroups, configfilters. What fits nowhere is reported. Flume: FlumeConfiguration.addRawProperty.
  */
 
-import type { Finding } from '../../lib/props/finding.ts';
+import type { Finding, Where } from '../../lib/props/finding.ts';
 import { nearest } from '../../lib/suggest.ts';
 import type { Table, TableValue } from './table.ts';
 
@@ -15,6 +15,8 @@ export type Entries = ReadonlyMap<string, TableValue>;
 
 export interface AgentSection {
   readonly name: string;
+  /** Where it is first spoken of. */
+  readonly where: Where;
   /** The lists as written. */
   readonly lists: Partial<Record<ListKey, TableValue>>;
   /** Everything written for components, listed or not, by component name. */
@@ -27,7 +29,12 @@ export interface Listed {
   readonly findings: readonly Finding[];
 }
 
-type MutableSection = { name: string; lists: Partial<Record<ListKey, TableValue>>; components: Record<ListKey, Map<string, Map<string, TableValue>>> };
+type MutableSection = {
+  name: string;
+  where: Where;
+  lists: Partial<Record<ListKey, TableValue>>;
+  components: Record<ListKey, Map<string, Map<string, TableValue>>>;
+};
 
 /** `referenced`: keys used as variables; they need not fit anywhere. */
 export function cutAgents(table: Table, referenced: ReadonlySet<string>): { agents: Map<string, AgentSection>; findings: Finding[] } {
@@ -40,7 +47,7 @@ export function cutAgents(table: Table, referenced: ReadonlySet<string>): { agen
       if (!referenced.has(key)) misplaced.push({ key, entry });
       continue;
     }
-    const agent = agents.get(place.agent) ?? newSection(place.agent);
+    const agent = agents.get(place.agent) ?? newSection(place.agent, entry.where);
     agents.set(place.agent, agent);
     if (place.component === undefined) {
       agent.lists[place.list] = entry;
@@ -68,8 +75,8 @@ function isListKey(word: string): word is ListKey {
   return (LIST_KEYS as readonly string[]).includes(word);
 }
 
-function newSection(name: string): MutableSection {
-  return { name, lists: {}, components: { sources: new Map(), channels: new Map(), sinks: new Map(), sinkgroups: new Map(), configfilters: new Map() } };
+function newSection(name: string, where: Where): MutableSection {
+  return { name, where, lists: {}, components: { sources: new Map(), channels: new Map(), sinks: new Map(), sinkgroups: new Map(), configfilters: new Map() } };
 }
 
 function misplacedFinding(key: string, { where }: TableValue, agents: readonly string[]): Finding {

@@ -69,7 +69,7 @@ describe('one thing wrong', () => {
     [
       'capacity below transactionCapacity',
       sound('a1.channels.c1.transactionCapacity = 500'),
-      ['error capacity-below-transaction 11', 'error channel-left-out 7', 'error channel-left-out 10', 'error nothing-runs -'],
+      ['error capacity-below-transaction 11', 'error channel-left-out 7', 'error channel-left-out 10', 'error nothing-runs 1'],
     ],
     [
       'batch above transactionCapacity',
@@ -119,7 +119,10 @@ describe('one thing wrong', () => {
   ])('%s', async (_name, text, expected) => {
     const { findings } = await load(text);
     expect(brief(findings).sort()).toEqual([...expected].sort());
-    for (const finding of findings) expect(finding.fix, finding.code).toBeTruthy();
+    for (const finding of findings) {
+      expect(finding.fix, finding.code).toBeTruthy();
+      expect(finding.where, finding.code).toBeDefined();
+    }
   });
 });
 
@@ -350,7 +353,7 @@ describe('several files', () => {
     const { model, findings } = await loadAgent({ files, catalog: fixtures, env: {}, name: 'a2' });
     expect(model).toBeNull();
     expect(findings).toMatchObject([
-      { code: 'unknown-agent', severity: 'error', message: expect.stringContaining('agents in it: a1'), fix: 'did you mean --name a1?' },
+      { code: 'unknown-agent', severity: 'error', message: expect.stringContaining('agents here: a1'), fix: 'did you mean --name a1?' },
     ]);
   });
 
@@ -358,7 +361,9 @@ describe('several files', () => {
     const { loadAgent } = await import('../../../../src/agent/config/load.ts');
     const { fixtures } = await import('./fixture-catalog.ts');
     const { findings } = await loadAgent({ files: ['no/such.conf'], catalog: fixtures, env: {}, name: 'a1' });
-    expect(findings).toMatchObject([{ code: 'unreadable-file', message: 'cannot read no/such.conf: there is no such file' }]);
+    expect(findings).toMatchObject([
+      { code: 'unreadable-file', message: 'the file cannot be read: there is no such file', where: { file: 'no/such.conf', line: 1 } },
+    ]);
   });
 });
 
@@ -372,4 +377,8 @@ it('never shows a secret', async () => {
     sound('a1.sinks.k1.brokerList = b:1\na1.sinks.k1.password = hunter2\na1.sinks.k1.passwort = hunter2', { 'a1.sinks.k1.type': 'kafka' }),
   );
   expect(JSON.stringify(findings)).not.toContain('hunter2');
+});
+
+it('a file without any agent', async () => {
+  expect((await load('# nothing here')).findings).toMatchObject([{ code: 'no-agent', severity: 'error', where: { file: 'test.conf', line: 1 } }]);
 });
