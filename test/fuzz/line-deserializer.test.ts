@@ -40,16 +40,14 @@ const sets = [
   { name: 'ISO-8859-1', label: 'latin1', chars: ['a', '\n', 'é', '\x85', '\r'] },
 ] as const;
 
-const cases = fc
-  .constantFrom(...sets)
-  .chain((set) =>
-    fc.record({
-      set: fc.constant(set),
-      text: fc.array(fc.constantFrom(...set.chars), { maxLength: 60 }),
-      max: fc.integer({ min: 1, max: 9 }),
-      batch: fc.integer({ min: 1, max: 7 }),
-    }),
-  );
+const cases = fc.constantFrom(...sets).chain((set) =>
+  fc.record({
+    set: fc.constant(set),
+    text: fc.array(fc.constantFrom(...set.chars), { maxLength: 60 }),
+    max: fc.integer({ min: 1, max: 9 }),
+    batch: fc.integer({ min: 1, max: 7 }),
+  }),
+);
 
 it('reads what the model reads', () => {
   fc.assert(
