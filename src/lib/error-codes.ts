@@ -3,6 +3,7 @@
  * the sources together in both directions.
  */
 export const ERROR_CODES: Readonly<Record<string, string>> = {
+  BROKER: 'The log broker beside an agent could not be started, or ended.',
   CATALOG: 'A built-in component is not what the list of components says; a fault of this program.',
   CHANNEL: 'A channel refused or failed an operation for another reason than lack of room.',
   CHANNEL_FULL: 'A channel had no room within keep-alive; nothing of the batch was stored.',
@@ -13,8 +14,10 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   DATE_TEXT: 'A text is not a date of the pattern.',
   DEFINITION: 'A definition could not be read from its file or address.',
   DELIVERY: 'A sink could not hand a batch on.',
+  DIRECTORY_IN_USE: 'Another component or process owns a directory; names the holder.',
   ENVIRONMENT: 'flume-env.sh could not be sourced.',
   INPUT_DROPPED: 'A source that cannot make its senders wait had to drop input.',
+  KAFKA_CONNECTION: 'A Kafka broker cannot be reached, or the connection to it ended.',
   LISTEN: 'A port could not be opened.',
   LOG_CLOSED: 'A log is closed and takes nothing any more.',
   LOG_REWRITE: 'A stored log could not be rewritten; the old one stays in use.',

@@ -60,6 +60,7 @@ export const FINDING_CODES: Readonly<Record<string, string>> = {
   'sink-in-two-groups': 'A sink is named by two groups; it stays in the first.',
   'source-channel-key': 'A source has "channel" where "channels" is meant.',
   'tail-by-descriptor': 'tail -f goes silent when its file is rotated.',
+  'tilde-path': 'A path begins with ~, which nobody expands.',
   'topic-loop': 'A header takes events back to the Kafka topic they came from, for ever.',
   'topic-override': 'A header overrides the topic of a Kafka sink on another cluster.',
   'transaction-above-capacity': 'The transactionCapacity of a memory channel is larger than its capacity.',

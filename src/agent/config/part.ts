@@ -102,6 +102,7 @@ async function valueRemarks(properties: Properties, raw: Readonly<Record<string,
     const { value } = raw[used]!;
     if (property.kind === 'bool' && !/^(true|false)$/i.test(value)) drafts.push(oddBoolean(used, value));
     if (property.kind === 'regex') drafts.push(...(await badPattern(used, value)));
+    if (property.kind === 'path' && /^~(\/|$)/.test(value)) drafts.push(tilde(used, value));
     if (property.kind === 'charset') drafts.push(...(await badCharset(used, value)));
   }
   return drafts;
@@ -116,6 +117,11 @@ function oddBoolean(key: string, value: string): FindingDraft {
     fix: `write ${key} = ${meant}`,
     key,
   };
+}
+
+function tilde(key: string, value: string): FindingDraft {
+  const fix = `write ${key} = \${sys:user.home}${value.slice(1)}`;
+  return { code: 'tilde-path', severity: 'warning', message: `"~" in "${key}" is not the home directory: this names a directory called ~`, fix, key };
 }
 
 async function badPattern(key: string, value: string): Promise<FindingDraft[]> {
