@@ -101,7 +101,7 @@ const built = await step('install and build', process.execPath, [path.join(home,
 if (built || fs.existsSync(bin('vitest'))) {
   const native = nativeParts();
   await step('types', bin('tsc'), ['--noEmit']);
-  await step('lint', bin('biome'), ['check', '--error-on-warnings', 'src', 'test', 'plugins', 'bench']);
+  await step('lint', bin('biome'), ['check', '--error-on-warnings', 'bin', 'src', 'test', 'plugins', 'bench']);
   await step('dead code', bin('knip'), ['--no-progress']);
   const all = ['unit', 'fuzz', 'contract', 'integration', 'crash', 'compat'];
   const wanted = projects.length > 0 ? projects : all;

@@ -80,6 +80,16 @@ describe('plugins', () => {
     expect(await agent.stop()).toBe(143);
   });
 
+  it('the example of the guide works as it is written there', async () => {
+    const guide = fs.readFileSync(path.join(HOUSE, 'docs/guide/plugins.md'), 'utf8');
+    const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(guide) ?? [];
+    const agent = agentOf(flow(`${HEARTBEAT}\n  sources.r1.interceptors = i1\n  sources.r1.interceptors.i1.type = upper`, LOGGER));
+    fs.writeFileSync(path.join(agent.dir, 'upper.ts'), example);
+    agent.start('--plugins-path', agent.dir);
+    await agent.says('54 49 43 4B');
+    expect(await agent.stop()).toBe(143);
+  });
+
   it('a new one is picked up by an agent that runs, and a broken one stops nothing', async () => {
     const agent = agentOf(flow(HEARTBEAT, LOGGER));
     fs.mkdirSync(path.join(agent.dir, 'plugins'));
