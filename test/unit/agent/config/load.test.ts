@@ -99,6 +99,7 @@ describe('one thing wrong', () => {
       sound('a1.sources.r1.interceptors = i1\na1.sources.r1.interceptors.i1.type = statik'),
       ['error unknown-type 12', 'warning dangling-channel 8'],
     ],
+    ['tilde', sound('a1.sinks.k1.sink.directory = ~/out', { 'a1.sinks.k1.type': 'file_roll' }), ['warning tilde-path 11']],
     [
       'bad pattern',
       sound('a1.sources.r1.interceptors = i1\na1.sources.r1.interceptors.i1.type = regex_filter\na1.sources.r1.interceptors.i1.regex = (a'),
