@@ -32,11 +32,6 @@ export function diffModels(old: AgentModel | null, next: AgentModel | null, adop
   return { source, channel, sink, sinkgroup };
 }
 
-/** Nothing to do at all. */
-export function isEmptyDiff(diff: ModelDiff): boolean {
-  return Object.values(diff).every(({ left, changed, came }) => left.length + changed.length + came.length === 0);
-}
-
 function diffKind<T extends { readonly name: string }>(old: readonly T[], next: readonly T[], same: (a: T, b: T) => boolean): KindDiff {
   const before = new Map(old.map((one) => [one.name, one]));
   const after = new Set(next.map((one) => one.name));

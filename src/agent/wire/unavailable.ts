@@ -81,7 +81,7 @@ const FOREIGN: readonly Refusal[] = [
   {
     kind: 'sink',
     types: ['org.apache.flume.plugins.KafkaSink', 'com.thilinamb.flume.sink.KafkaSink'],
-    why: 'it is a Java plug-in of somebody else; put plugins/kafka-plugin-sink.ts into the plugins folder, or use org.apache.flume.sink.kafka.KafkaSink with metadata.broker.list as kafka.bootstrap.servers, custom.topic.name as kafka.topic, request.required.acks as kafka.producer.acks',
+    why: 'it is a Java plug-in of somebody else; put a plugin of that name into plugins/, or use org.apache.flume.sink.kafka.KafkaSink with metadata.broker.list as kafka.bootstrap.servers, custom.topic.name as kafka.topic, request.required.acks as kafka.producer.acks',
   },
 ];
 
