@@ -7,6 +7,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -134,14 +135,28 @@ async function install() {
   // No install scripts: nothing here needs one but better-sqlite3, which is compiled only for those who use it.
   const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   const fresh = !fs.existsSync(path.join(home, 'node_modules'));
+  const cache = homeIsWritable() ? undefined : fs.mkdtempSync(path.join(os.tmpdir(), 'npm-cache-'));
+  const more = ['--no-update-notifier', ...(cache === undefined ? [] : ['--cache', cache])];
   try {
-    await run('npm', [fresh ? 'ci' : 'install', ...quiet], 'installing packages');
+    await run('npm', [fresh ? 'ci' : 'install', ...quiet, ...more], 'installing packages');
   } catch (error) {
     if (!(error instanceof Trouble) || !fresh || /not on the PATH/.test(error.message)) throw error;
     say('npm ci did not succeed, trying npm install');
-    await run('npm', ['install', '--no-save', ...quiet], 'installing packages');
+    await run('npm', ['install', '--no-save', ...quiet, ...more], 'installing packages');
+  } finally {
+    if (cache !== undefined) fs.rmSync(cache, { recursive: true, force: true });
   }
   fs.writeFileSync(installed, read(path.join(home, 'package-lock.json')));
+}
+
+/** npm keeps its cache there; a service account often has a home that does not exist. */
+function homeIsWritable() {
+  try {
+    fs.accessSync(os.homedir(), fs.constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Compiles beside the old build and swaps, so that a program that starts meanwhile never sees half of one. */
