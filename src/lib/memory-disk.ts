@@ -65,6 +65,8 @@ export class MemoryDisk implements FileSystem {
   syncs = 0;
   /** The power goes off within this change (1 = the next one would be `changes + 1`). */
   powerOffAt = Number.POSITIVE_INFINITY;
+  /** This change fails with this error: for failing each in turn. */
+  failAt: { readonly change: number; readonly errno: string } | null = null;
   /** Time for `modifiedMs`. */
   nowMs = 1_700_000_000_000;
   readonly #random: () => number;
@@ -86,6 +88,11 @@ export class MemoryDisk implements FileSystem {
   /** The next operation of this kind (on a path that contains `path`), after `skip` good ones, fails; then `times - 1` more. */
   failNext(op: DiskOp, errno: string, options: { readonly path?: string; readonly skip?: number; readonly times?: number } = {}): void {
     this.#plans.push({ op, errno, path: options.path ?? '', skip: options.skip ?? 0, times: options.times ?? 1 });
+  }
+
+  /** The power went off; {@link crash} brings it back. */
+  get isOff(): boolean {
+    return this.#off;
   }
 
   /** Files open now: a leak shows here. */
@@ -160,6 +167,7 @@ export class MemoryDisk implements FileSystem {
     if (!CHANGING.has(op)) return false;
     if (this.readOnly) throw new StorageError(op, path, 'EROFS');
     this.changes++;
+    if (this.failAt?.change === this.changes) throw new StorageError(op, path, this.failAt.errno);
     if (this.changes < this.powerOffAt) return false;
     this.#off = true;
     return true;

@@ -13,6 +13,9 @@ import { readI64, writeI64 } from '../records/batch.ts';
 
 const FIRST_ENTRIES = 32;
 
+/** `entries`: write what is new. `file`: and make the file if there is nothing. `durable`: and wait until it is on the device. */
+export type Flush = 'entries' | 'file' | 'durable';
+
 /** Fixed-size entries in memory with a file behind them. */
 class Entries {
   readonly entryBytes: number;
@@ -21,9 +24,11 @@ class Entries {
   /** Entries that the file has already. */
   #written: number;
   /** The file may be longer than what it should hold. */
-  #longer = false;
+  #longer: boolean;
 
-  constructor(entryBytes: number, content: Buffer) {
+  /** @param longer the file has more than `content`, which must go */
+  constructor(entryBytes: number, content: Buffer, longer: boolean) {
+    this.#longer = longer;
     this.entryBytes = entryBytes;
     this.buf = content;
     this.count = content.length / entryBytes;
@@ -55,16 +60,15 @@ class Entries {
     return this.count - this.#written;
   }
 
-  /** Brings the file up to date. `durable`: and waits until it is on the device. */
-  flush(disk: FileSystem, path: string, durable: boolean): void {
-    const fresh = this.unwritten > 0 || this.#longer;
-    if (!fresh && !durable) return;
+  /** Brings the file up to date, as far as {@link Flush} says. */
+  flush(disk: FileSystem, path: string, how: Flush): void {
+    if (this.unwritten === 0 && !this.#longer && how === 'entries') return;
     const fd = disk.open(path, 'create');
     try {
       const from = this.#written * this.entryBytes;
       if (this.unwritten > 0) disk.write(fd, this.buf.subarray(from, this.count * this.entryBytes), from);
       if (this.#longer) disk.truncate(fd, this.count * this.entryBytes);
-      if (durable) disk.sync(fd);
+      if (how === 'durable') disk.sync(fd);
     } finally {
       disk.close(fd);
     }
@@ -80,12 +84,12 @@ class Entries {
 }
 
 /** Whole entries of an index file without the zeros at its end; null when there is no file or it ends within an entry. */
-function load(disk: FileSystem, path: string, entryBytes: number): Buffer | null {
+function load(disk: FileSystem, path: string, entryBytes: number): { readonly content: Buffer; readonly longer: boolean } | null {
   const content = readWhole(disk, path);
   if (content === null || content.length % entryBytes !== 0) return null;
   let end = content.length;
   while (end > 0 && isZero(content, end - entryBytes, end)) end -= entryBytes;
-  return content.subarray(0, end);
+  return { content: content.subarray(0, end), longer: end < content.length };
 }
 
 function isZero(buf: Buffer, from: number, end: number): boolean {
@@ -98,14 +102,15 @@ export class OffsetIndex {
   static readonly ENTRY_BYTES = 8;
   readonly #entries: Entries;
 
-  constructor(content: Buffer = Buffer.alloc(0)) {
-    this.#entries = new Entries(OffsetIndex.ENTRY_BYTES, content);
+  constructor(content: Buffer = Buffer.alloc(0), longer = false) {
+    this.#entries = new Entries(OffsetIndex.ENTRY_BYTES, content, longer);
   }
 
   /** Null when the file is missing or breaks the rules of this index. */
   static load(disk: FileSystem, path: string, logBytes: number): OffsetIndex | null {
-    const content = load(disk, path, OffsetIndex.ENTRY_BYTES);
-    if (!content) return null;
+    const loaded = load(disk, path, OffsetIndex.ENTRY_BYTES);
+    if (!loaded) return null;
+    const { content } = loaded;
     let lastOffset = -1;
     let lastPosition = -1;
     for (let at = 0; at < content.length; at += OffsetIndex.ENTRY_BYTES) {
@@ -115,7 +120,7 @@ export class OffsetIndex {
       lastOffset = offset;
       lastPosition = position;
     }
-    return new OffsetIndex(content);
+    return new OffsetIndex(content, loaded.longer);
   }
 
   get count(): number {
@@ -161,8 +166,8 @@ export class OffsetIndex {
   rewrite(): void {
     this.#entries.rewrite();
   }
-  flush(disk: FileSystem, path: string, durable: boolean): void {
-    this.#entries.flush(disk, path, durable);
+  flush(disk: FileSystem, path: string, how: Flush): void {
+    this.#entries.flush(disk, path, how);
   }
 }
 
@@ -171,14 +176,15 @@ export class TimeIndex {
   static readonly ENTRY_BYTES = 12;
   readonly #entries: Entries;
 
-  constructor(content: Buffer = Buffer.alloc(0)) {
-    this.#entries = new Entries(TimeIndex.ENTRY_BYTES, content);
+  constructor(content: Buffer = Buffer.alloc(0), longer = false) {
+    this.#entries = new Entries(TimeIndex.ENTRY_BYTES, content, longer);
   }
 
   /** Null when the file is missing or breaks the rules of this index. */
   static load(disk: FileSystem, path: string): TimeIndex | null {
-    const content = load(disk, path, TimeIndex.ENTRY_BYTES);
-    if (!content) return null;
+    const loaded = load(disk, path, TimeIndex.ENTRY_BYTES);
+    if (!loaded) return null;
+    const { content } = loaded;
     let lastTimestamp = -1;
     let lastOffset = -1;
     for (let at = 0; at < content.length; at += TimeIndex.ENTRY_BYTES) {
@@ -188,7 +194,7 @@ export class TimeIndex {
       lastTimestamp = timestamp;
       lastOffset = offset;
     }
-    return new TimeIndex(content);
+    return new TimeIndex(content, loaded.longer);
   }
 
   get count(): number {
@@ -239,7 +245,7 @@ export class TimeIndex {
   rewrite(): void {
     this.#entries.rewrite();
   }
-  flush(disk: FileSystem, path: string, durable: boolean): void {
-    this.#entries.flush(disk, path, durable);
+  flush(disk: FileSystem, path: string, how: Flush): void {
+    this.#entries.flush(disk, path, how);
   }
 }

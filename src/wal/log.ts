@@ -119,7 +119,7 @@ export class Log {
       if (limitOffset <= recoveryPoint && fromRecoveryPoint) continue;
       firstOffset = recoverSegment(this.#shop, segment, { firstOffset, limitOffset, recoveryPoint, fromRecoveryPoint });
       if (limitOffset !== Number.POSITIVE_INFINITY) {
-        segment.finish(false);
+        if (!this.#readOnly) segment.finish('durable');
         segment.close();
       }
     }
@@ -207,11 +207,11 @@ export class Log {
 
   /**
    * Appends one or more whole, checked v2 batches and numbers them in place: base offset and leader epoch.
+   * @param firstOffset not below {@link nextOffset}; offsets in between stay unused (logs that share one numbering)
    * @throws StorageError: nothing was appended, and the offsets now in `batches` mean nothing
    */
-  append(batches: Buffer, leaderEpoch = 0): Appended {
+  append(batches: Buffer, leaderEpoch = 0, firstOffset: number = this.#nextOffset): Appended {
     this.#mayWrite();
-    const firstOffset = this.#nextOffset;
     let next = firstOffset;
     let maxTimestamp = -1;
     for (let at = 0; at < batches.length; at += sizeAt(batches, at)) {
@@ -251,7 +251,7 @@ export class Log {
     const old = this.#active;
     if (old.baseOffset === baseOffset) return;
     old.trimTail();
-    old.finish(false);
+    old.finish('file');
     this.#addSegment(baseOffset);
     if (old.sizeBytes === 0) {
       this.#segments.splice(this.#segments.length - 2, 1);
@@ -285,13 +285,21 @@ export class Log {
     try {
       if (this.#namesUnsynced) this.#syncNames();
       const behind = this.#segments.filter((segment) => segment.unsynced);
-      await Promise.all(behind.map((segment) => segment.datasync()));
-      for (const segment of behind) if (segment !== this.#active && this.#segments.includes(segment)) this.#keepOpen(segment);
+      // All of them must have ended before anybody hears of one that failed: healing cuts files that are being synced.
+      const ended = await Promise.allSettled(behind.map((segment) => segment.datasync()));
+      for (const end of ended) if (end.status === 'rejected') throw end.reason;
+      for (const segment of behind) if (segment !== this.#active && this.#segments.includes(segment)) this.#settle(segment);
     } catch (error) {
       if (error instanceof StorageError) this.#failure = error;
       throw error;
     }
     this.#recoveryPoint = Math.max(this.#recoveryPoint, Math.min(upTo, this.#nextOffset));
+  }
+
+  /** A closed segment's log is durable: its indexes follow, for behind the recovery point nobody looks whether they are whole. */
+  #settle(segment: Segment): void {
+    segment.finish('durable');
+    this.#keepOpen(segment);
   }
 
   #syncNames(): void {
@@ -341,11 +349,13 @@ export class Log {
   #read(offset: number, maxBytes: number, upTo: number): Chunk {
     if (offset >= upTo) return { bytes: Buffer.alloc(0), nextOffset: offset };
     let { segment, position } = this.#find(offset);
+    let i = this.#segments.indexOf(segment);
     while (position >= segment.sizeBytes && segment !== this.#active) {
-      segment = this.#segments[this.#segments.indexOf(segment) + 1] as Segment;
+      segment = this.#segments[++i] as Segment;
       position = 0;
     }
-    const read = readBatches(this.#use(segment), { position, offset, maxBytes, upTo });
+    const limitOffset = this.#segments[i + 1]?.baseOffset ?? this.#nextOffset;
+    const read = readBatches(this.#use(segment), { position, offset, maxBytes, upTo, limitOffset });
     this.#hints.remember(read.nextOffset, segment, position + read.bytes.length);
     return read;
   }
@@ -513,9 +523,10 @@ export class Log {
     const shop: Workshop = { ...this.#shop, onDamage };
     const end = this.#nextOffset;
     const limitOffset = this.#segments[i + 1]?.baseOffset ?? Number.POSITIVE_INFINITY;
-    const next = recoverSegment(shop, segment, { firstOffset: segment.baseOffset, limitOffset, recoveryPoint: end, fromRecoveryPoint: false });
+    const range = { firstOffset: segment.baseOffset, limitOffset, recoveryPoint: end, fromRecoveryPoint: false, knownEnd: end };
+    const next = recoverSegment(shop, segment, range);
     this.#hints.forget();
-    if (segment !== this.#active) segment.finish(false);
+    if (segment !== this.#active) segment.finish('durable');
     else if (next < end) this.#roll(end);
     return found;
   }
@@ -525,17 +536,28 @@ export class Log {
     if (this.#closed) return;
     await this.#sync.idle();
     try {
-      if (options.clean && !this.#readOnly && !this.#failure) {
-        this.#active.trimTail();
-        for (const segment of this.#segments) if (segment.unsynced) segment.sync();
-        this.#active.finish(true);
-        this.#syncNames();
-        this.#recoveryPoint = this.#nextOffset;
-      }
+      if (options.clean && !this.#readOnly && !this.#failure) this.#writeOut();
     } finally {
       this.#closed = true;
       for (const segment of this.#segments) segment.close();
       await Promise.all(this.#removals);
+    }
+  }
+
+  /** Everything to the device. When that fails, what was never durable is cut off: the next open could not tell it from what was. */
+  #writeOut(): void {
+    try {
+      this.#active.trimTail();
+      for (const segment of this.#segments) {
+        if (!segment.unsynced && segment !== this.#active) continue;
+        segment.sync();
+        segment.finish('durable');
+      }
+      this.#syncNames();
+      this.#recoveryPoint = this.#nextOffset;
+    } catch (error) {
+      this.truncateTo(this.#recoveryPoint);
+      throw error;
     }
   }
 

@@ -3,9 +3,9 @@
  * checksum is looked at; a bad batch is repaired away (put aside, reported through the log's `onDamage`) and reading goes
  * on behind it, so a reader never stops for damage and never hands it out.
  */
-import { BatchView, checkBatch, magicAt, sizeAt } from '../records/batch.ts';
+import { BatchView, sizeAt } from '../records/batch.ts';
 import type { Log } from './log.ts';
-import { lastOffsetAt } from './scan.ts';
+import { isSound, lastOffsetAt } from './scan.ts';
 
 const CHUNK_BYTES = 262_144;
 
@@ -14,6 +14,11 @@ export interface ReaderOptions {
   readonly verify?: boolean;
   /** Bytes to read at a time; one batch is read even if it is larger. */
   readonly chunkBytes?: number;
+  /**
+   * Told of offsets `[firstOffset, nextOffset)` that are not there, reported as damage or not: in a log that is never compacted
+   * every one of them was lost. Not told of what lies below the start of the log.
+   */
+  readonly onGap?: (firstOffset: number, nextOffset: number) => void;
 }
 
 /** Use: `for (let batch = reader.next(); batch; batch = reader.next())`. It may go on after null, when more was appended. */
@@ -21,6 +26,7 @@ export class LogReader {
   readonly #log: Log;
   readonly #verify: boolean;
   readonly #chunkBytes: number;
+  readonly #onGap: (firstOffset: number, nextOffset: number) => void;
   #chunk: Buffer = Buffer.alloc(0);
   #at = 0;
   #offset: number;
@@ -30,6 +36,7 @@ export class LogReader {
     this.#offset = offset;
     this.#verify = options.verify ?? true;
     this.#chunkBytes = options.chunkBytes ?? CHUNK_BYTES;
+    this.#onGap = options.onGap ?? (() => {});
   }
 
   /** The offset after the last batch handed out: where {@link next} goes on. */
@@ -53,7 +60,7 @@ export class LogReader {
     for (;;) {
       if (this.#at >= this.#chunk.length && !this.#fill(upTo)) return null;
       const at = this.#at;
-      if (this.#verify && magicAt(this.#chunk, at) === 2 && checkBatch(this.#chunk, at) !== null) {
+      if (this.#verify && !isSound(this.#chunk, at)) {
         this.#chunk = Buffer.alloc(0);
         this.#at = 0;
         this.#log.repairAt(this.#offset);
@@ -61,6 +68,7 @@ export class LogReader {
       }
       const batch = new BatchView(this.#chunk, at);
       if (batch.baseOffset >= upTo) return null;
+      if (batch.baseOffset > this.#offset) this.#onGap(this.#offset, batch.baseOffset);
       this.#at = at + sizeAt(this.#chunk, at);
       this.#offset = lastOffsetAt(this.#chunk, at) + 1;
       return batch;

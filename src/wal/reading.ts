@@ -17,6 +17,8 @@ export interface ReadRange {
   readonly maxBytes: number;
   /** No batch that begins here or later. */
   readonly upTo: number;
+  /** No offset from here on can be in this segment: base of the next one, or the end of the log. */
+  readonly limitOffset: number;
 }
 
 /** @throws CorruptLogError when the bytes at a place where a batch must begin are none */
@@ -35,7 +37,7 @@ export function readBatches(segment: Segment, range: ReadRange): Chunk {
     if (size < MIN_BATCH_BYTES || magic < 0 || magic > 2 || end + size > left) throw noBatch(segment, range.position + end);
     if (end + size > buf.length) break;
     const last = lastOffsetAt(buf, end);
-    if (last < nextOffset) throw noBatch(segment, range.position + end);
+    if (last < nextOffset || last >= range.limitOffset) throw noBatch(segment, range.position + end);
     if (new BatchView(buf, end).baseOffset >= range.upTo) break;
     end += size;
     nextOffset = last + 1;

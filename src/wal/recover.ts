@@ -121,6 +121,8 @@ export interface RecoveryRange {
   readonly recoveryPoint: number;
   /** Trust the log up to the recovery point and scan only from there. */
   readonly fromRecoveryPoint: boolean;
+  /** End of the log, when that is known: no batch may claim an offset from here on. */
+  readonly knownEnd?: number;
 }
 
 /**
@@ -133,10 +135,12 @@ export function recoverSegment(shop: Workshop, segment: Segment, range: Recovery
   if (!trusted) segment.resetIndexes();
   const start = { position: trusted?.position ?? 0, firstOffset: trusted?.firstOffset ?? Math.max(range.firstOffset, baseOffset) };
   const file = segment.asFile();
-  const limitOffset = Math.min(range.limitOffset, Number.MAX_SAFE_INTEGER);
-  const result = verifyScan(file, { ...start, limitOffset, baseOffset }, (batch) => segment.noteBatch(batch, shop.indexIntervalBytes));
+  const limitOffset = Math.min(range.limitOffset, range.knownEnd ?? Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+  const result = verifyScan(file, { ...start, limitOffset, baseOffset, recoveryPoint: range.recoveryPoint }, (batch) =>
+    segment.noteBatch(batch, shop.indexIntervalBytes),
+  );
   if (result.bad.length === 0) {
-    if (!shop.readOnly) segment.sync();
+    if (!shop.readOnly) makeDurable(shop, segment, start.position);
     return result.nextOffset;
   }
   for (const bad of result.bad) report(shop, file, bad, range);
@@ -145,9 +149,28 @@ export function recoverSegment(shop: Workshop, segment: Segment, range: Recovery
   if (shop.readOnly) return result.nextOffset;
   if (tailOnly) {
     shop.disk.truncate(file.fd, result.goodBytes);
-    segment.sync();
-  } else replaceWithout(shop, segment, result.bad);
+    makeDurable(shop, segment, start.position);
+  } else {
+    replaceWithout(shop, segment, result.bad);
+    segment.flushIndexes('durable');
+  }
   return result.nextOffset;
+}
+
+/**
+ * What was verified may be in the page cache alone. When the sync fails, the kernel calls those pages clean all the same, and
+ * a second sync would succeed without writing them: so they are written again first. Indexes go along, for entries about
+ * batches that are no more must not survive beside new ones.
+ */
+function makeDurable(shop: Workshop, segment: Segment, position: number): void {
+  try {
+    segment.sync();
+  } catch {
+    const { fd } = segment.asFile();
+    copyRange(shop.disk, { from: fd, position, sizeBytes: segment.sizeBytes - position }, { to: fd, at: position });
+    segment.sync();
+  }
+  segment.flushIndexes('durable');
 }
 
 /** Puts bad bytes aside where that makes sense, and tells. */

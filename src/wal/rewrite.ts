@@ -44,7 +44,7 @@ export class SegmentRewrite {
     const { disk, dir } = this.#shop;
     const [first] = this.#sources;
     const modifiedMs = Math.max(...this.#sources.map((segment) => disk.stat(segment.file('.log'))?.modifiedMs ?? 0));
-    this.#target.finish(true);
+    this.#target.finish('durable');
     this.#target.sync();
     const txnindex = disk.stat(this.txnindexPath) !== null;
     this.#done = true;

@@ -34,6 +34,13 @@ export function maxTimestampAt(buf: Buffer, at: number): number {
   return magic === 2 ? readI64(buf, at + 35) : magic === 1 ? readI64(buf, at + 18) : -1;
 }
 
+/** Whether the whole batch or old message at `at` has the right checksum, and a header that makes sense. */
+export function isSound(buf: Buffer, at: number): boolean {
+  const end = at + sizeAt(buf, at);
+  if (buf[at + 16] === 2) return checkBatch(buf, at, end) === null;
+  return end <= buf.length && crc32(buf, at + 16, end) === buf.readUInt32BE(at + LOG_OVERHEAD);
+}
+
 /** Whether the first bytes of a batch can be true at all; nothing behind the header is looked at. */
 function plausible(buf: Buffer, at: number, room: number): boolean {
   const size = sizeAt(buf, at);
@@ -129,6 +136,8 @@ export interface ScanRange {
   readonly limitOffset: number;
   /** Base of the segment: offsets may lie at most 2^31-1 above it. */
   readonly baseOffset: number;
+  /** Everything below was durable, so within a file no gap in offsets can reach over it. */
+  readonly recoveryPoint: number;
 }
 
 export interface ScanResult {
@@ -174,9 +183,7 @@ function goodAt(file: LogFile, window: Window, position: number, range: ScanRang
   at = window.see(position, sizeBytes);
   if (window.end < position + sizeBytes) return null;
   const { buf } = window;
-  if (buf[at + 16] === 2) {
-    if (checkBatch(buf, at, at + sizeBytes) !== null) return null;
-  } else if (crc32(buf, at + 16, at + sizeBytes) !== buf.readUInt32BE(at + LOG_OVERHEAD)) return null;
+  if (!isSound(buf, at)) return null;
   return { position, sizeBytes, baseOffset, lastOffset, maxTimestamp: maxTimestampAt(buf, at) };
 }
 
@@ -185,6 +192,7 @@ function goodAt(file: LogFile, window: Window, position: number, range: ScanRang
  * flipped there shows only in the neighbours; without this look one bit would cost every batch behind it.
  */
 function jumpDenied(file: LogFile, window: Window, jumped: GoodBatch, range: ScanRange): boolean {
+  if (range.firstOffset < range.recoveryPoint && jumped.lastOffset >= range.recoveryPoint) return true;
   const next = goodAt(file, window, jumped.position + jumped.sizeBytes, range);
   return next !== null && next.baseOffset <= jumped.lastOffset;
 }

@@ -14,7 +14,7 @@
  */
 import { join } from 'node:path';
 import type { FileSystem } from '../lib/files.ts';
-import { OffsetIndex, TimeIndex } from './indexes.ts';
+import { type Flush, OffsetIndex, TimeIndex } from './indexes.ts';
 import { HeaderScanner, type LogFile, lastOffsetAt, maxTimestampAt } from './scan.ts';
 
 /** `%020d`, as Kafka names files by offset. */
@@ -168,7 +168,7 @@ export class Segment {
       this.noteBatch({ position: start + at, sizeBytes, lastOffset: lastOffsetAt(batches, at), maxTimestamp }, intervalBytes);
       at += sizeBytes;
     }
-    if ((this.#offsets as OffsetIndex).unwritten >= FLUSH_ENTRIES) this.flushIndexes(false);
+    if ((this.#offsets as OffsetIndex).unwritten >= FLUSH_ENTRIES) this.flushIndexes('entries');
   }
 
   /** Takes away what a failed append may have left behind the last good batch. */
@@ -189,6 +189,8 @@ export class Segment {
     this.#takeTimeFromIndex(this.#times);
     if (sizeBytes === 0) this.resetIndexes();
     else this.#resumeFrom(this.#offsets);
+    // Entries about what was cut must not come back: other batches will stand at those places.
+    this.flushIndexes('durable');
   }
 
   /** Recomputes what only a scan of the log's end tells: time of the last batches, and bytes since the last entry. */
@@ -290,16 +292,16 @@ export class Segment {
     return Math.max(this.#offsets?.count ?? 0, this.#times?.count ?? 0);
   }
 
-  flushIndexes(durable: boolean): void {
+  flushIndexes(how: Flush): void {
     if (this.#readOnly) return;
-    this.#offsets?.flush(this.#disk, this.file('.index'), durable);
-    this.#times?.flush(this.#disk, this.file('.timeindex'), durable);
+    this.#offsets?.flush(this.#disk, this.file('.index'), how);
+    this.#times?.flush(this.#disk, this.file('.timeindex'), how);
   }
 
   /** No more appends: the final time entry, both index files complete. */
-  finish(durable: boolean): void {
+  finish(how: 'file' | 'durable'): void {
     if (this.#offsets && this.#times) this.#addTime();
-    this.flushIndexes(durable);
+    this.flushIndexes(how);
   }
 
   /** fdatasync of the log file; the file stays open until it is done. */
