@@ -155,6 +155,7 @@ class AgentCommand {
       read: () => this.#source.read(),
       load: (read) => this.#load(read),
       log: this.#log,
+      clock: systemClock,
       running: { texts, findings: loaded.findings },
       onApplied: (next) => this.#backUp(next),
       describe: findingLine,

@@ -113,7 +113,7 @@ describe('flume-ng agent, its command line and definition', () => {
     ['no name', ['agent', '-f', 'agent.conf'], 2, /Missing required option: n/],
     ['no file', ['agent', '-n', 'a1'], 2, /No configuration was provided/],
     ['a file that is not there', ['agent', '-n', 'a1', '-f', 'nowhere.conf'], 1, /Unable to read file .*nowhere\.conf/],
-    ['an agent that is not in the file', ['agent', '-n', 'a2', '-f', 'agent.conf'], 1, /no agent is named "a2"; agents in it: a1/],
+    ['an agent that is not in the file', ['agent', '-n', 'a2', '-f', 'agent.conf'], 1, /no agent is named "a2".*a1/],
     ['a missing blank', ['agent', '--conf-file', 'agent.conf--name', 'a1'], 2, /a blank is missing in "agent\.conf--name" before --name/],
     ['a long dash', ['agent', '--conf-file', 'agent.conf', '–name', 'a1'], 2, /long dash.*\n.*write --name/],
     ['an unknown option', ['agent', '--conf-file', 'agent.conf', '--nmae', 'a1'], 2, /Unrecognized option: --nmae\n.*did you mean --name/],

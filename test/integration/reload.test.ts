@@ -1,4 +1,6 @@
 import fs from 'node:fs';
+import http from 'node:http';
+import type net from 'node:net';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AgentProcess, definition, freePort, LineClient, until } from './agent-process.ts';
@@ -35,7 +37,9 @@ function twoFlows(ports: readonly [number, number], dir: string, changing: strin
     ${changing}`);
 }
 
-async function started(changing = ''): Promise<{ a1: AgentProcess; ports: [number, number]; dir: string; write: (changing: string) => void; kept: () => string[] }> {
+async function started(
+  changing = '',
+): Promise<{ a1: AgentProcess; ports: [number, number]; dir: string; write: (changing: string) => void; kept: () => string[] }> {
   const ports: [number, number] = [await freePort(), await freePort()];
   const a1 = new AgentProcess('');
   open.push(a1);
@@ -130,6 +134,45 @@ describe('reload', () => {
     await a1.stop();
   });
 
+  it('asks a web server again, and runs on while it is gone', async () => {
+    const port = await freePort();
+    const text = (more: string): string =>
+      definition(`sources = r1
+        channels = c1
+        sinks = k1
+        sources.r1.type = netcat
+        sources.r1.bind = 127.0.0.1
+        sources.r1.port = ${port}
+        sources.r1.channels = c1
+        channels.c1.type = memory
+        sinks.k1.type = logger
+        sinks.k1.channel = c1
+        ${more}`);
+    let [body, version, unchanged, down] = [text(''), 'Sat, 01 Jan 2022 00:00:00 GMT', 0, false];
+    const server = http.createServer((request, response) => {
+      if (down) return void response.writeHead(500).end();
+      const same = request.headers['if-modified-since'] === version;
+      if (same) unchanged++;
+      response.writeHead(same ? 304 : 200, { 'last-modified': version }).end(same ? '' : body);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const a1 = new AgentProcess('');
+    open.push(a1, { end: async () => void server.close() });
+    const uri = `http://127.0.0.1:${(server.address() as net.AddressInfo).port}/a1`;
+    a1.startWith('agent', '-n', 'a1', '-u', uri, '-i', '1', '-Dflume.root.logger=INFO,console');
+    await a1.says('agent a1 runs');
+    await until(
+      () => unchanged > 0,
+      () => 'a conditional request',
+    );
+    down = true;
+    await a1.says('answered 500; the agent runs on');
+    down = false;
+    [body, version] = [text('sinks.k1.maxBytesToLog = 2'), 'Sun, 02 Jan 2022 00:00:00 GMT'];
+    await a1.says('built anew k1');
+    await a1.stop();
+  });
+
   it('loses nothing of an unchanged flow in 200 reloads under load', async () => {
     const { a1, ports, write, kept } = await started();
     const client = await LineClient.connect(ports[0]);
@@ -143,7 +186,13 @@ describe('reload', () => {
     })();
     for (let round = 1; round <= 200; round++) {
       const from = a1.output.length;
-      write(round % 3 === 0 ? `channels.c2.capacity = ${200 + round}` : round % 3 === 1 ? `sinks.k2.maxBytesToLog = ${round}` : `sources.r2.max-line-length = ${500 + round}`);
+      write(
+        round % 3 === 0
+          ? `channels.c2.capacity = ${200 + round}`
+          : round % 3 === 1
+            ? `sinks.k2.maxBytesToLog = ${round}`
+            : `sources.r2.max-line-length = ${500 + round}`,
+      );
       // Not by the watcher, which waits until the file is still: by the signal, as fast as it goes.
       a1.signal('SIGHUP');
       await a1.says(/the changed definition runs|nothing in it has changed/, from);

@@ -49,7 +49,7 @@ export function statusOf(topology: Topology, model: AgentModel): AgentStatus {
 }
 
 /** The parts of a snapshot that follow from the topology alone. */
-export function censusOf(topology: Topology, model: AgentModel): Pick<AgentSnapshot, 'components' | 'flows' | 'unrouted'> {
+export function censusOf(topology: Topology, model: AgentModel): Pick<AgentSnapshot, 'components' | 'flows' | 'leftOut' | 'unrouted'> {
   const groups = new Map(model.groups.flatMap((group) => group.sinks.map((sink) => [sink, group.name] as const)));
   return {
     components: [
@@ -58,6 +58,7 @@ export function censusOf(topology: Topology, model: AgentModel): Pick<AgentSnaps
       ...[...topology.sources.values()].map(sourceRow),
     ],
     flows: [...topology.channels.values()].map((channel) => flowRow(topology, channel)),
+    leftOut: model.leftOut.map(({ kind, name, findings }) => ({ kind, name, why: findings.map((finding) => finding.message).join('; ') })),
     unrouted: Object.fromEntries([...topology.sources.values()].map((source) => [source.name, source.unrouted])),
   };
 }

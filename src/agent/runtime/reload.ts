@@ -3,12 +3,15 @@
  * running. Flume replaces everything on any change, applies an empty file, and may stop looking after an error.
  */
 import { createHash } from 'node:crypto';
+import type { Clock } from '../../lib/clock.ts';
 import { errorText } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Finding } from '../../lib/props/finding.ts';
 import type { AgentModel, LoadedAgent } from '../config/model.ts';
 import type { DefinitionText } from '../config/table.ts';
 import { type Changes, isEmpty, type Names } from './changes.ts';
+
+const SECOND_LOOK_MS = 100;
 
 /** The running agent as a reload sees it. */
 export interface Reloadable {
@@ -22,6 +25,7 @@ export interface ReloaderOptions {
   readonly read: () => Promise<readonly DefinitionText[]>;
   readonly load: (texts: readonly DefinitionText[]) => Promise<LoadedAgent>;
   readonly log: Logger;
+  readonly clock: Clock;
   /** What runs now, to tell new errors from those the agent was started with. */
   readonly running: { readonly texts: readonly DefinitionText[]; readonly findings: readonly Finding[] };
   /** Called after each definition that was taken over. */
@@ -78,7 +82,7 @@ export class Reloader {
   }
 
   async #once(reason: ReloadReason): Promise<void> {
-    const { read, load, log, agent, onApplied, describe } = this.#options;
+    const { read, load, log, agent, onApplied, describe, clock } = this.#options;
     const texts = await read();
     const digest = digestOf(texts);
     if (reason === 'changed' && digest === this.#digest && this.#lastTrouble === '') return;
@@ -88,6 +92,12 @@ export class Reloader {
     // Errors the agent already runs with do not keep a better definition out.
     const errors = loaded.findings.filter((finding) => finding.severity === 'error' && !this.#errors.has(keyOf(finding)));
     if (loaded.model === null || errors.length > 0) {
+      // Perhaps somebody was just writing: what changes again at once is not worth a word.
+      await clock.sleep(SECOND_LOOK_MS);
+      if (digestOf(await read()) !== digest) {
+        this.#wanted ??= reason;
+        return;
+      }
       for (const finding of errors) log.error(describe(finding));
       return this.#refuse(loaded.model === null ? 'nothing of the changed definition could run' : `the changed definition has ${errors.length} new errors`);
     }

@@ -81,6 +81,8 @@ export interface AgentSnapshot {
   /** In the order channels, sinks, sources; each as in the definition. */
   readonly components: readonly ComponentSnapshot[];
   readonly flows: readonly FlowSnapshot[];
+  /** Components of the definition that do not run because it is wrong about them. */
+  readonly leftOut?: readonly { readonly kind: string; readonly name: string; readonly why: string }[];
   /** Events sources received of which nobody wanted a copy (multiplexing without default), by source. */
   readonly unrouted: Readonly<Record<string, number>>;
 }

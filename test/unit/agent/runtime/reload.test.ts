@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { AgentModel, LoadedAgent } from '../../../../src/agent/config/model.ts';
 import { Reloader } from '../../../../src/agent/runtime/reload.ts';
+import { systemClock } from '../../../../src/lib/clock.ts';
 import type { Finding } from '../../../../src/lib/props/finding.ts';
 import { Lines, model } from './fixture.ts';
 
@@ -15,7 +16,7 @@ function setup(startFindings: readonly Finding[] = []) {
   const lines = new Lines();
   const applied: AgentModel[] = [];
   const refused: string[] = [];
-  const world = { text: 'ok', unreadable: false, startFails: false, onLoad: async () => undefined as undefined };
+  const world = { text: 'ok', unreadable: false, startFails: false, onLoad: async () => undefined as undefined, onPause: async () => undefined as undefined };
   const textsOf = (text: string) => [{ file: 'a.conf', bytes: Buffer.from(text) }];
   const reloader = new Reloader({
     agent: {
@@ -40,6 +41,7 @@ function setup(startFindings: readonly Finding[] = []) {
       return { model: text === 'nothing' ? null : model({ name: text }), findings, agents: ['a1'], effective: new Map() };
     },
     log: lines.logger(),
+    clock: { ...systemClock, sleep: () => world.onPause() },
     running: { texts: textsOf('ok'), findings: startFindings },
     describe: (each) => each.message,
   });
@@ -73,6 +75,18 @@ describe('Reloader', () => {
     world.text = 'ok 3';
     await reloader.request('changed');
     expect(applied.map((each) => each.name)).toEqual(['ok 3']);
+  });
+
+  it('says nothing of a file that was only being written', async () => {
+    const { reloader, world, applied, lines } = setup();
+    world.text = 'nothing';
+    world.onPause = async () => {
+      world.text = 'ok whole';
+      return undefined;
+    };
+    await reloader.request('changed');
+    expect(applied.map((each) => each.name)).toEqual(['ok whole']);
+    expect(lines.all.filter((line) => line.startsWith('error'))).toEqual([]);
   });
 
   it('takes a definition whose only errors the agent runs with already', async () => {
