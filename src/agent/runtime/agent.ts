@@ -36,8 +36,8 @@ export interface Leftover {
 }
 
 const DRAIN_POLL_MS = 10;
-/** A sink or source that takes longer to start counts as starting well, so that it cannot keep the next reload out. */
-const START_PATIENCE_MS = 15_000;
+/** A sink or source that takes longer for its first attempt is not waited for: sources must not wait for a sink that hangs. */
+const START_PATIENCE_MS = 5_000;
 /** Part of a stop's time that is kept for ending sinks and channels after the drain. */
 const CLOSING_SHARE = 0.15;
 /** Part of a stop's time that sources may take to finish puts in flight. */
@@ -199,7 +199,7 @@ export class Agent {
     const errors = [await this.#startChannels(start.channels)];
     await this.#reload(moving);
     // A stop that came meanwhile has taken the parts out of the topology: nothing is there to start then.
-    errors.push(await this.#patiently(this.#startSinks(start)), await this.#patiently(this.#startSources(start.sources)));
+    errors.push(await this.#startSinks(start), await this.#startSources(start.sources));
     return errors.find((error) => error !== undefined);
   }
 
@@ -217,14 +217,14 @@ export class Agent {
 
   /** Sinks second: what a durable channel brought along leaves before new events come in. */
   async #startSinks({ sinks, drains }: Pick<Changes['start'], 'sinks' | 'drains'>): Promise<unknown> {
-    const error = await firstError(sinks.map((name) => this.#topology.sinks.get(name)?.start()));
+    const error = await this.#patiently(firstError(sinks.map((name) => this.#topology.sinks.get(name)?.start())));
     for (const name of drains) this.#topology.drains.get(name)?.start();
     return error;
   }
 
   /** Sources last: a client that connects finds its events taken care of. */
   async #startSources(names: readonly string[]): Promise<unknown> {
-    return firstError(names.map((name) => this.#topology.sources.get(name)?.start()));
+    return this.#patiently(firstError(names.map((name) => this.#topology.sources.get(name)?.start())));
   }
 
   /** Sources first: no new input; puts in flight finish, so that clients learn what became of their events. */
@@ -239,7 +239,7 @@ export class Agent {
     const channels = present(names, this.#topology.channels).filter((channel) => channel.losesOnStop);
     const runners = [...this.#topology.drains.values()].filter((runner) => channels.includes(runner.channel));
     for (const runner of runners) runner.hurry();
-    const waiting = (): boolean => runners.some(({ channel }) => channel.supervised.working && channel.held > 0);
+    const waiting = (): boolean => runners.some(({ channel, hopeless }) => channel.supervised.working && channel.held > 0 && !hopeless);
     while (waiting() && this.#now() < deadline) await this.#options.base.clock.sleep(DRAIN_POLL_MS);
   }
 

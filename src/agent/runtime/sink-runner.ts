@@ -67,6 +67,11 @@ export class SinkRunner {
     return this.#options.channel;
   }
 
+  /** Whether all its sinks wait for a new definition, so that it will deliver nothing more. */
+  get hopeless(): boolean {
+    return this.#options.sinks.every((sink) => sink.supervised.status === 'failed');
+  }
+
   start(): void {
     this.#take = new AbortController();
     this.#wait = new AbortController();

@@ -3,6 +3,7 @@ import type { AgentModel } from '../../../../src/agent/config/model.ts';
 import { defineSink, defineSource } from '../../../../src/agent/core/define.ts';
 import { Agent } from '../../../../src/agent/runtime/agent.ts';
 import { isEmpty } from '../../../../src/agent/runtime/changes.ts';
+import { ManualClock } from '../../../../src/lib/clock.ts';
 import { ConfigError } from '../../../../src/lib/errors.ts';
 import { baseOf, channel, eventually, fresh, group, HandSink, HandSource, interceptorOf, Lines, model, noCatalog, passing, sink, source } from './fixture.ts';
 
@@ -145,6 +146,43 @@ describe('Agent', () => {
     await from.put('1');
     await eventually(() => to.got.length === 1);
     await agent.stop();
+  });
+
+  it('starts its sources although a sink hangs in its start', async () => {
+    const { from, parts } = oneFlow();
+    const clock = new ManualClock();
+    const hanging = defineSink({
+      type: 'hanging',
+      summary: '',
+      properties: {},
+      create: () => ({ start: () => new Promise(() => undefined), deliver: async () => undefined }),
+    });
+    const agent = new Agent({
+      model: model({ ...parts, channels: [...parts.channels, channel('c2')], sinks: [...parts.sinks, sink('k2', hanging, 'c2')] }),
+      catalog: noCatalog,
+      base: baseOf(new Lines(), clock),
+      stopTimeoutMs: 100,
+    });
+    const pass = async (work: Promise<unknown>): Promise<void> => {
+      let done = false;
+      void work.then(() => {
+        done = true;
+      });
+      while (!done) await clock.advance(100);
+    };
+    await pass(agent.start());
+    expect(clock.monotonic()).toBeLessThan(6_000);
+    expect([from.starts.length, agent.someFlowRuns, agent.someStarts]).toEqual([1, true, true]);
+    await pass(agent.stop());
+  });
+
+  it('does not drain for a sink that will never run', async () => {
+    const { from, to, parts } = oneFlow();
+    to.startError = new ConfigError('no');
+    const agent = agentOf(parts, 60_000);
+    await agent.start();
+    await from.put('1');
+    expect(await agent.stop()).toEqual([{ channel: 'c1', events: 1 }]);
   });
 
   it('knows when nothing runs, and when nothing ever will', async () => {
