@@ -45,14 +45,15 @@ function varintBytes(v: number): number {
   return z < 0x80 ? 1 : z < 0x4000 ? 2 : z < 0x200000 ? 3 : z < 0x10000000 ? 4 : 5;
 }
 
-/** Zigzag as a double: exact for |v| <= 2^52. */
-function zigzag(v: number): number {
-  return v >= 0 ? v * 2 : -v * 2 - 1;
+/** Whether a value takes the way of 32 bits; the other way is exact to 2^53. */
+function isSmall(v: number): boolean {
+  return v >= -0x40000000 && v < 0x40000000;
 }
 
 function varlongBytes(v: number): number {
+  if (isSmall(v)) return varintBytes(v);
   let bytes = 1;
-  for (let z = zigzag(v); z >= 128; z = Math.floor(z / 128)) bytes++;
+  for (let rest = Math.floor((v >= 0 ? v : -v - 1) / 64); rest > 0; rest = Math.floor(rest / 128)) bytes++;
   return bytes;
 }
 
@@ -171,12 +172,17 @@ export class BatchBuilder {
   }
 
   #varlong(v: number): void {
-    let z = zigzag(v);
-    while (z >= 0x80) {
-      this.#buf[this.#pos++] = (z % 128) | 0x80;
-      z = Math.floor(z / 128);
+    if (isSmall(v)) {
+      this.#varint(v);
+      return;
     }
-    this.#buf[this.#pos++] = z;
+    const magnitude = v >= 0 ? v : -v - 1;
+    let low = (magnitude % 64) * 2 + (v >= 0 ? 0 : 1);
+    for (let rest = Math.floor(magnitude / 64); rest > 0; rest = Math.floor(rest / 128)) {
+      this.#buf[this.#pos++] = low | 0x80;
+      low = rest % 128;
+    }
+    this.#buf[this.#pos++] = low;
   }
 
   #field(bytes: Buffer | null): void {
