@@ -12,7 +12,7 @@ export interface StopReason {
 export interface StopSignals {
   readonly first: Promise<StopReason>;
   readonly second: Promise<void>;
-  /** Replaces what SIGHUP does; until then it does nothing. */
+  /** Says what SIGHUP does; one that came before is made up for. */
   onHangUp(handler: () => void): void;
   /** Gives the signals back to Node. */
   release(): void;
@@ -29,7 +29,10 @@ export function awaitSignal(): StopSignals {
     stopSecond = resolve;
   });
   let count = 0;
-  let hangUp: () => void = () => undefined;
+  let missed = false;
+  let hangUp: () => void = () => {
+    missed = true;
+  };
   const stop = (reason: StopReason): void => {
     count++;
     if (count === 1) stopFirst(reason);
@@ -47,6 +50,7 @@ export function awaitSignal(): StopSignals {
     second,
     onHangUp: (handler) => {
       hangUp = handler;
+      if (missed) handler();
     },
     release: () => {
       for (const [name, handler] of Object.entries(handlers)) process.removeListener(name, handler);
