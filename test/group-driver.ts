@@ -151,7 +151,7 @@ export class GroupDriver {
     const { ticket, answered } = this.ticket<SyncReply>();
     const list = Object.entries(assignments).map(([id, text]) => ({ memberId: id, assignment: Buffer.from(text) }));
     const request = { groupId, memberId, generationId, groupInstanceId: instanceId, protocolType: null, protocolName: null, assignments: list };
-    this.tell({ kind: 'sync', ticket, version: 5, request });
+    this.tell({ kind: 'sync', ticket, version: 4, request });
     return Object.assign(answered, { ticket });
   }
 

@@ -165,7 +165,7 @@ export function refuseMember(group: Group, memberId: string, instanceId: string 
 
 export function sync(group: Group, call: SyncCall, turn: MemberTurn): void {
   const { request } = call;
-  const errorCode = refuseSync(group, request);
+  const errorCode = refuseSync(group, call);
   if (errorCode !== ErrorCode.NONE) {
     turn.wake.push([call.ticket, syncError(errorCode)]);
     return;
@@ -183,10 +183,12 @@ export function sync(group: Group, call: SyncCall, turn: MemberTurn): void {
   if (group.leader === member.id) assign(group, request.assignments, turn);
 }
 
-function refuseSync(group: Group, request: RequestOf<typeof SyncGroup>): number {
+function refuseSync(group: Group, { request, version }: SyncCall): number {
   const errorCode = refuseMember(group, request.memberId, request.groupInstanceId);
   if (errorCode !== ErrorCode.NONE) return errorCode;
   if (request.generationId !== group.generation) return ErrorCode.ILLEGAL_GENERATION;
+  // From version 5 on both have to be named (KIP-559); before, they read as null.
+  if (version >= 5 && (request.protocolType === null || request.protocolName === null)) return ErrorCode.INCONSISTENT_GROUP_PROTOCOL;
   if (request.protocolType !== null && request.protocolType !== group.protocolType) return ErrorCode.INCONSISTENT_GROUP_PROTOCOL;
   if (request.protocolName !== null && request.protocolName !== group.protocol) return ErrorCode.INCONSISTENT_GROUP_PROTOCOL;
   if (group.state === 'PreparingRebalance') return ErrorCode.REBALANCE_IN_PROGRESS;

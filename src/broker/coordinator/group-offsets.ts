@@ -22,16 +22,16 @@ export interface OffsetRules {
   readonly retentionMs: number;
 }
 
-interface Committer {
+export interface Committer {
   readonly memberId: string;
   readonly generation: number;
   readonly instanceId: string | null;
 }
 
-/** Whether this member may commit now: 0 or an error code. A "simple" commit names neither member nor generation. */
+/** Whether this member may commit now: 0 or an error code. Commits without a generation are for groups without members, and for transactions. */
 export function refuseCommit(group: Group, { memberId, generation, instanceId }: Committer, transactional: boolean): number {
-  const isSimple = generation < 0 && memberId === '' && instanceId === null;
-  if (isSimple) return transactional || group.members.size === 0 ? ErrorCode.NONE : ErrorCode.UNKNOWN_MEMBER_ID;
+  if (generation < 0 && group.state === 'Empty') return ErrorCode.NONE;
+  if (transactional && generation < 0 && memberId === '' && instanceId === null) return ErrorCode.NONE;
   const errorCode = refuseMember(group, memberId, instanceId);
   if (errorCode !== ErrorCode.NONE) return errorCode;
   if (generation !== group.generation) return ErrorCode.ILLEGAL_GENERATION;
@@ -41,7 +41,7 @@ export function refuseCommit(group: Group, { memberId, generation, instanceId }:
 type CommitTopics = RequestOf<typeof OffsetCommit>['topics'] | RequestOf<typeof TxnOffsetCommit>['topics'];
 type CommitReply = ResponseDraft<typeof OffsetCommit>;
 
-interface CommitCall {
+export interface CommitCall {
   readonly topics: CommitTopics;
   readonly exists: Exists;
   readonly now: number;

@@ -21,6 +21,8 @@ import { Agenda } from './agenda.ts';
 import { Group, type Member, metadataOf } from './group.ts';
 import { heartbeat, type JoinCall, join, leave, refuseJoin, refuseMember, type SyncCall, sync } from './group-membership.ts';
 import {
+  type CommitCall,
+  type Committer,
   commit,
   deleteOffsets,
   type Exists,
@@ -76,9 +78,6 @@ export interface GroupReplies {
 export type GroupReply = GroupReplies[keyof GroupReplies];
 type GroupDecision = Decision<GroupReply>;
 
-/** On the agenda under this name: the search for expired offsets. No group has it, group ids are not empty. */
-const EXPIRY = '';
-
 export class Groups implements Machine<GroupCommand, GroupReply> {
   readonly #rules: GroupRules;
   readonly #groups = new Map<string, Group>();
@@ -87,6 +86,8 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
   readonly #producers = new Map<number, Set<string>>();
   /** Until `loaded`, group records are taken over; later they only repeat what is in memory. */
   #loading = true;
+  /** When expired offsets are looked for again. */
+  #nextExpiry = Number.POSITIVE_INFINITY;
 
   constructor(rules: GroupRules) {
     this.#rules = rules;
@@ -99,11 +100,11 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
       for (const member of group.members.values()) member.deadline = now + member.sessionTimeoutMs;
       this.#agenda.arm(group.id, group.nextDeadline);
     }
-    this.#agenda.arm(EXPIRY, now + this.#rules.expiryIntervalMs);
+    this.#nextExpiry = now + this.#rules.expiryIntervalMs;
   }
 
   nextDeadline(): number {
-    return this.#agenda.next;
+    return Math.min(this.#agenda.next, this.#nextExpiry);
   }
 
   decide(command: GroupCommand, now: number): GroupDecision {
@@ -207,47 +208,30 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
 
   #commit({ request, exists }: { readonly request: RequestOf<typeof OffsetCommit>; readonly exists: Exists }, now: number): GroupDecision {
     const { groupId, memberId, generationIdOrMemberEpoch: generation, groupInstanceId: instanceId, topics } = request;
-    const known = this.#groups.get(groupId);
-    const errorCode =
-      groupId === ''
-        ? ErrorCode.INVALID_GROUP_ID
-        : known
-          ? refuseCommit(known, { memberId, generation, instanceId }, false)
-          : generation >= 0
-            ? ErrorCode.ILLEGAL_GENERATION
-            : ErrorCode.NONE;
-    if (errorCode !== ErrorCode.NONE) return { records: [], reply: { topics: refuseAll(topics, errorCode) } };
-    const group = this.#groupOrNew(groupId, now);
-    heardCommit(group, memberId, now);
-    const { records, topics: results } = commit(group, { topics, exists, now }, this.#rules);
-    return { records, reply: { topics: results } };
+    return this.#store(groupId, { memberId, generation, instanceId }, { topics, exists, now });
   }
 
   #txnCommit({ request, exists }: { readonly request: RequestOf<typeof TxnOffsetCommit>; readonly exists: Exists }, now: number): GroupDecision {
-    const { groupId, memberId, generationId: generation, groupInstanceId: instanceId, topics } = request;
+    const { groupId, memberId, generationId: generation, groupInstanceId: instanceId, topics, producerId: id, producerEpoch: epoch } = request;
+    if (groupId === '') return { records: [], reply: { topics: refuseAll(topics, ErrorCode.INVALID_GROUP_ID) } };
+    return this.#store(groupId, { memberId, generation, instanceId }, { topics, exists, now, producer: { id, epoch } });
+  }
+
+  #store(groupId: string, committer: Committer, call: CommitCall): GroupDecision {
     const known = this.#groups.get(groupId);
-    const committer = { memberId, generation, instanceId };
-    const errorCode =
-      groupId === ''
-        ? ErrorCode.INVALID_GROUP_ID
-        : known
-          ? refuseCommit(known, committer, true)
-          : generation >= 0
-            ? ErrorCode.ILLEGAL_GENERATION
-            : ErrorCode.NONE;
-    if (errorCode !== ErrorCode.NONE) return { records: [], reply: { topics: refuseAll(topics, errorCode) } };
-    const group = this.#groupOrNew(groupId, now);
-    heardCommit(group, memberId, now);
-    const producer = { id: request.producerId, epoch: request.producerEpoch };
-    const { records, topics: results } = commit(group, { topics, exists, now, producer }, this.#rules);
-    return { records, reply: { topics: results } };
+    const withoutGroup = committer.generation >= 0 ? ErrorCode.ILLEGAL_GENERATION : ErrorCode.NONE;
+    const errorCode = known ? refuseCommit(known, committer, call.producer !== undefined) : withoutGroup;
+    if (errorCode !== ErrorCode.NONE) return { records: [], reply: { topics: refuseAll(call.topics, errorCode) } };
+    const group = this.#groupOrNew(groupId, call.now);
+    heardCommit(group, committer.memberId, call.now);
+    const { records, topics } = commit(group, call, this.#rules);
+    return { records, reply: { topics } };
   }
 
   #deleteGroups(ids: readonly string[]): GroupDecision {
     const records: StateRecord[] = [];
     const results = ids.map((groupId) => {
       const group = this.#groups.get(groupId);
-      if (groupId === '') return { groupId, errorCode: ErrorCode.INVALID_GROUP_ID };
       if (group === undefined) return { groupId, errorCode: ErrorCode.GROUP_ID_NOT_FOUND };
       if (group.state !== 'Empty' || group.pending.size > 0) return { groupId, errorCode: ErrorCode.NON_EMPTY_GROUP };
       records.push(...groupTombstones(group));
@@ -270,13 +254,13 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     const turn = new Turn<JoinReply | SyncReply>(now);
     for (const id of this.#agenda.due(now)) {
       const group = this.#groups.get(id);
-      if (group) {
-        expire(group, this.#rules, turn);
-        this.#agenda.arm(id, group.nextDeadline);
-      } else if (id === EXPIRY) {
-        for (const one of this.#groups.values()) turn.records.push(...expiredOffsets(one, this.#rules, now));
-        this.#agenda.arm(EXPIRY, now + this.#rules.expiryIntervalMs);
-      }
+      if (!group) continue;
+      expire(group, this.#rules, turn);
+      this.#agenda.arm(id, group.nextDeadline);
+    }
+    if (this.#nextExpiry <= now) {
+      this.#nextExpiry = now + this.#rules.expiryIntervalMs;
+      for (const group of this.#groups.values()) turn.records.push(...expiredOffsets(group, this.#rules, now));
     }
     return turn;
   }
@@ -333,8 +317,8 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
   /** One group as DescribeGroups shows it; an unknown one is Dead. */
   describe(groupId: string): ResponseDraft<typeof DescribeGroups>['groups'][number] {
     const group = this.#groups.get(groupId);
-    const errorCode = groupId === '' ? ErrorCode.INVALID_GROUP_ID : ErrorCode.NONE;
-    if (group === undefined) return { errorCode, groupId, groupState: errorCode ? '' : 'Dead', protocolType: '', protocolData: '', members: [] };
+    const { NONE: errorCode } = ErrorCode;
+    if (group === undefined) return { errorCode, groupId, groupState: 'Dead', protocolType: '', protocolData: '', members: [] };
     const isStable = group.state === 'Stable';
     const members = [...group.members.values()].map((member) => ({
       memberId: member.id,
