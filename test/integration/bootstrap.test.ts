@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { definition } from './agent-process.ts';
 
 const home = path.resolve(import.meta.dirname, '../..');
 const HOUSE = ['bin', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
@@ -187,6 +188,25 @@ describe('a fresh clone', () => {
     });
     expect(installed.code, installed.stderr).toBe(0);
     const global = await run(path.join(prefix, 'bin/flume-ng'), ['version'], { cwd: '/', env });
-    expect(global).toEqual({ code: 0, stdout: one.stdout, stderr: '' });
+    expect([global.code, global.stdout.split('\n')[0], global.stderr]).toEqual([0, one.stdout.split('\n')[0], '']);
+
+    const file = path.join(dir, 'agent.conf');
+    fs.writeFileSync(
+      file,
+      definition(
+        `sources = r1\nchannels = c1\nsources.r1.type = heartbeat\nsources.r1.channels = c1\nchannels.c1.type = memory\nsinks = k1\nsinks.k1.type = logger\nsinks.k1.channel = c1`,
+      ),
+    );
+    const agent = spawn(path.join(prefix, 'bin/flume-ng'), ['agent', '-f', file, '-n', 'a1', '-Dflume.root.logger=INFO,console'], {
+      cwd: '/',
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    agent.stdout.on('data', (chunk) => (said += chunk));
+    await expect.poll(() => said, { timeout: 30_000 }).toContain('Event: { headers:{number=1');
+    const ended = new Promise((resolve) => agent.on('exit', resolve));
+    agent.kill('SIGTERM');
+    expect(await ended).toBe(143);
   });
 });
