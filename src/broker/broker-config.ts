@@ -1,0 +1,183 @@
+/**
+ * Broker settings (server.properties): one declaration per key with Kafka's names, types and defaults, from which
+ * follow reading the file, the notices at start, and DescribeConfigs of the broker resource.
+ * Keys of a cluster (ZooKeeper, replication, thread counts) are accepted and named once as not needed on one node.
+ */
+import { bool, int, list, long, oneOf, type Properties, type Property, secret, text } from '../lib/props/spec.ts';
+import { SERVER_KEYS, TOPIC_PROPERTIES, type TopicKey } from './topic-config.ts';
+
+const MAX_LONG = 2 ** 63;
+const MAX_INT = 2_147_483_647;
+const ONE_NODE = 'this broker is a single node';
+const NO_THREADS = 'this broker has one event loop';
+
+/** Keys with a meaning of their own here (topic defaults are derived below). */
+const OWN = {
+  'broker.id': int({ doc: 'Id of this node in metadata.' }),
+  'node.id': int({ doc: 'Newer name of broker.id.' }),
+  'cluster.id': text({ doc: 'Cluster id to use when the data directory has none yet; 22 characters of base64.' }),
+  listeners: list({ separator: 'comma', doc: 'NAME://host:port, several separated by commas.' }),
+  'advertised.listeners': list({ separator: 'comma', doc: 'Addresses clients are told; default: the address each client reached us by.' }),
+  'host.name': text({ doc: 'Address to listen on when listeners is absent (Kafka before 3.0).' }),
+  port: int({ default: 9092, min: 0, max: 65535, doc: 'Port to listen on when listeners is absent (Kafka before 3.0).' }),
+  'advertised.host.name': text({ doc: 'Host clients are told (Kafka before 3.0).' }),
+  'advertised.port': int({ min: 1, max: 65535, doc: 'Port clients are told (Kafka before 3.0).' }),
+  'listener.security.protocol.map': list({ separator: 'comma', doc: 'NAME:PROTOCOL pairs for listeners with names of their own.' }),
+  'log.dirs': list({ separator: 'comma', doc: 'Data directories.' }),
+  'log.dir': text({ doc: 'Data directory when log.dirs is absent.' }),
+  'num.partitions': int({ default: 1, min: 1, doc: 'Partitions of a topic created without a number.' }),
+  'default.replication.factor': int({ default: 1, min: 1, doc: 'Replicas of a topic created without a number; taken as 1 here.' }),
+  'auto.create.topics.enable': bool({ default: true, doc: 'Whether asking for an unknown topic creates it.' }),
+  'delete.topic.enable': bool({ default: true, doc: 'Whether topics may be deleted.' }),
+  'socket.request.max.bytes': int({ default: 104_857_600, min: 1, doc: 'Largest request frame.' }),
+  'connections.max.idle.ms': long({ default: 600_000, doc: 'A connection idle this long is closed.' }),
+  'max.connections': int({ default: MAX_INT, min: 0, doc: 'Most connections at once.' }),
+  'max.connections.per.ip': int({ default: MAX_INT, min: 0, doc: 'Most connections at once from one address.' }),
+  'connection.failed.authentication.delay.ms': int({ default: 100, min: 0, doc: 'Wait before closing after a failed login.' }),
+  'connections.max.reauth.ms': long({ default: 0, min: 0, doc: 'Lifetime of a SASL login; 0 = for ever.' }),
+  'fetch.max.bytes': int({ default: 57_671_680, min: 1024, doc: 'Upper bound of one fetch answer.' }),
+  'max.incremental.fetch.session.cache.slots': int({ default: 1000, min: 0, doc: 'Incremental fetch sessions kept.' }),
+  'max.request.partition.size.limit': int({ default: 2000, min: 1, doc: 'Most partitions in one DescribeTopicPartitions answer.' }),
+  'log.retention.check.interval.ms': long({ default: 300_000, min: 1, doc: 'Time between two retention runs.' }),
+  'log.flush.scheduler.interval.ms': long({ default: MAX_LONG, doc: 'Time between two looks for logs due under flush.ms.' }),
+  'log.flush.offset.checkpoint.interval.ms': int({ default: 60_000, min: 0, doc: 'Time between two recovery point checkpoints.' }),
+  'log.flush.start.offset.checkpoint.interval.ms': int({ default: 60_000, min: 0, doc: 'Time between two start offset checkpoints.' }),
+  'log.cleaner.enable': bool({ default: true, doc: 'Whether compaction runs.' }),
+  'log.cleaner.backoff.ms': long({ default: 15_000, min: 0, doc: 'Pause of the cleaner when nothing is to be done.' }),
+  'log.cleaner.dedupe.buffer.size': long({ default: 134_217_728, doc: 'Memory for the key map of a compaction.' }),
+  'offsets.topic.num.partitions': int({ default: 50, min: 1, doc: 'Partitions of __consumer_offsets.' }),
+  'offsets.topic.replication.factor': int({ default: 3, min: 1, doc: 'Taken as 1 on a single node.' }),
+  'offsets.topic.segment.bytes': int({ default: 104_857_600, min: 1, doc: 'Segment size of __consumer_offsets.' }),
+  'offsets.retention.minutes': int({ default: 10_080, min: 1, doc: 'How long offsets of an empty group are kept.' }),
+  'offsets.retention.check.interval.ms': long({ default: 600_000, min: 1, doc: 'Time between two looks for expired offsets.' }),
+  'offset.metadata.max.bytes': int({ default: 4096, min: 0, doc: 'Longest metadata of a committed offset.' }),
+  'group.initial.rebalance.delay.ms': int({ default: 3000, min: 0, doc: 'Wait for more members before the first rebalance.' }),
+  'group.min.session.timeout.ms': int({ default: 6000, min: 1, doc: 'Shortest session timeout a member may ask for.' }),
+  'group.max.session.timeout.ms': int({ default: 1_800_000, min: 1, doc: 'Longest session timeout a member may ask for.' }),
+  'group.max.size': int({ default: MAX_INT, min: 1, doc: 'Most members of a group.' }),
+  'transaction.state.log.num.partitions': int({ default: 50, min: 1, doc: 'Partitions of __transaction_state.' }),
+  'transaction.state.log.replication.factor': int({ default: 3, min: 1, doc: 'Taken as 1 on a single node.' }),
+  'transaction.state.log.segment.bytes': int({ default: 104_857_600, min: 1, doc: 'Segment size of __transaction_state.' }),
+  'transaction.max.timeout.ms': int({ default: 900_000, min: 1, doc: 'Longest transaction timeout.' }),
+  'transaction.abort.timed.out.transaction.cleanup.interval.ms': int({ default: 10_000, min: 1, doc: 'Time between two looks for timed-out transactions.' }),
+  'transactional.id.expiration.ms': int({ default: 604_800_000, min: 1, doc: 'How long an idle transactional id is kept.' }),
+  'producer.id.expiration.ms': int({ default: 86_400_000, min: 1, doc: 'How long an idle producer is remembered per partition.' }),
+  'sasl.enabled.mechanisms': list({ separator: 'comma', default: ['PLAIN'], doc: 'PLAIN, SCRAM-SHA-256, SCRAM-SHA-512.' }),
+  'sasl.jaas.config': secret({ doc: 'JAAS line with user_NAME="password" entries.' }),
+  'ssl.keystore.location': text({ doc: 'Key and certificate: PKCS12 or PEM file.' }),
+  'ssl.keystore.password': secret({ doc: 'Password of the key store.' }),
+  'ssl.keystore.type': text({ default: 'JKS', doc: 'PKCS12 or PEM; a JKS file must be converted.' }),
+  'ssl.keystore.key': secret({ doc: 'Private key as PEM text.' }),
+  'ssl.keystore.certificate.chain': text({ doc: 'Certificate chain as PEM text.' }),
+  'ssl.key.password': secret({ doc: 'Password of the private key.' }),
+  'ssl.truststore.location': text({ doc: 'Certificates of accepted client CAs: PKCS12 or PEM file.' }),
+  'ssl.truststore.password': secret({ doc: 'Password of the trust store.' }),
+  'ssl.truststore.type': text({ default: 'JKS', doc: 'PKCS12 or PEM; a JKS file must be converted.' }),
+  'ssl.truststore.certificates': text({ doc: 'CA certificates as PEM text.' }),
+  'ssl.client.auth': oneOf(['none', 'requested', 'required'], { default: 'none', doc: 'Whether clients must show a certificate.' }),
+  'ssl.enabled.protocols': list({ separator: 'comma', default: ['TLSv1.2', 'TLSv1.3'], doc: 'TLS versions.' }),
+  'ssl.principal.mapping.rules': text({ default: 'DEFAULT', doc: 'How a certificate name becomes a principal.' }),
+  'authorizer.class.name': text({ doc: 'Any authorizer class switches ACL checks on.' }),
+  'super.users': text({ doc: 'Principals that may do everything, separated by semicolons.' }),
+  'allow.everyone.if.no.acl.found': bool({ default: false, doc: 'What happens on resources without ACL.' }),
+  'millrace.sync': oneOf(['acknowledged', 'os'], {
+    default: 'acknowledged',
+    doc: 'acknowledged: acks=all is answered after fdatasync. os: after the write, as Kafka does; the operating system syncs.',
+  }),
+  'millrace.metrics.port': int({ min: 0, max: 65535, doc: 'Port for Prometheus text and JSON figures; absent = none.' }),
+  'millrace.metrics.host': text({ default: '127.0.0.1', doc: 'Address the metrics port listens on.' }),
+} as const;
+
+const NOT_NEEDED: Readonly<Record<string, string>> = {
+  'zookeeper.connect': 'no ZooKeeper is needed',
+  'zookeeper.connection.timeout.ms': 'no ZooKeeper is needed',
+  'zookeeper.session.timeout.ms': 'no ZooKeeper is needed',
+  'zookeeper.sync.time.ms': 'no ZooKeeper is needed',
+  'zookeeper.max.in.flight.requests': 'no ZooKeeper is needed',
+  'zookeeper.set.acl': 'no ZooKeeper is needed',
+  'process.roles': ONE_NODE,
+  'controller.quorum.voters': ONE_NODE,
+  'controller.quorum.bootstrap.servers': ONE_NODE,
+  'controller.listener.names': ONE_NODE,
+  'inter.broker.listener.name': ONE_NODE,
+  'inter.broker.protocol.version': ONE_NODE,
+  'security.inter.broker.protocol': ONE_NODE,
+  'sasl.mechanism.inter.broker.protocol': ONE_NODE,
+  'auto.leader.rebalance.enable': ONE_NODE,
+  'broker.rack': ONE_NODE,
+  'num.network.threads': NO_THREADS,
+  'num.io.threads': NO_THREADS,
+  'background.threads': NO_THREADS,
+  'num.recovery.threads.per.data.dir': NO_THREADS,
+  'queued.max.requests': NO_THREADS,
+  'log.cleaner.threads': NO_THREADS,
+  'num.replica.fetchers': ONE_NODE,
+  'transaction.state.log.min.isr': ONE_NODE,
+  'socket.send.buffer.bytes': 'the operating system sizes socket buffers',
+  'socket.receive.buffer.bytes': 'the operating system sizes socket buffers',
+  'fetch.purgatory.purge.interval.requests': 'waiting requests are removed at once',
+  'producer.purgatory.purge.interval.requests': 'waiting requests are removed at once',
+  'delete.records.purgatory.purge.interval.requests': 'waiting requests are removed at once',
+  'offsets.commit.timeout.ms': 'a commit is answered when it is on disk',
+  'offsets.load.buffer.size': ONE_NODE,
+  'group.coordinator.rebalance.protocols': 'the classic protocol is always on',
+};
+
+/** Prefixes of keys that are accepted and have no effect, with the reason. */
+const NOT_NEEDED_PREFIXES: readonly (readonly [string, string])[] = [
+  ['zookeeper.', 'no ZooKeeper is needed'],
+  ['replica.', ONE_NODE],
+  ['leader.imbalance.', ONE_NODE],
+  ['controlled.shutdown.', ONE_NODE],
+  ['controller.', ONE_NODE],
+  ['log.cleaner.io.', 'compaction runs in slices of a few milliseconds'],
+  ['metric.', 'figures are served on millrace.metrics.port'],
+  ['metrics.', 'figures are served on millrace.metrics.port'],
+  ['kafka.metrics.', 'figures are served on millrace.metrics.port'],
+  ['confluent.', 'it belongs to another distribution'],
+  ['quota.', 'quotas are set with kafka-configs'],
+  ['telemetry.', 'client telemetry is not collected'],
+  ['group.consumer.', 'the classic protocol serves all groups'],
+  ['listener.name.', ''],
+];
+
+/** Why a key has no effect here, or undefined when it has one or nobody knows it. */
+export function notNeeded(key: string): string | undefined {
+  return NOT_NEEDED[key] ?? NOT_NEEDED_PREFIXES.find(([prefix, reason]) => reason !== '' && key.startsWith(prefix))?.[1];
+}
+
+/** True for `listener.name.<name>.<key>`: settings of one listener. */
+export function isListenerKey(key: string): boolean {
+  return key.startsWith('listener.name.');
+}
+
+/** Broker keys that are topic defaults, under their server names, typed like the topic key they default. */
+function serverDefaults(): Record<string, Property<unknown>> {
+  const out: Record<string, Property<unknown>> = {};
+  for (const [key, names] of Object.entries(SERVER_KEYS) as [TopicKey, readonly string[]][]) {
+    const property = TOPIC_PROPERTIES[key] as Property<unknown>;
+    for (const name of names) {
+      if (name.endsWith('.hours') || name.endsWith('.minutes')) continue;
+      out[name] = optional(name, property);
+    }
+  }
+  out['log.retention.minutes'] = int({ doc: 'log.retention.ms in minutes.' });
+  out['log.retention.hours'] = int({ default: 168, doc: 'log.retention.ms in hours.' });
+  out['log.roll.hours'] = int({ default: 168, min: 1, doc: 'log.roll.ms in hours.' });
+  out['log.roll.jitter.hours'] = int({ default: 0, min: 0, doc: 'log.roll.jitter.ms in hours.' });
+  return out;
+}
+
+/** Keys that have a twin in other units have no default of their own. */
+function optional(name: string, property: Property<unknown>): Property<unknown> {
+  const scaled = name === 'log.retention.ms' || name === 'log.roll.ms' || name === 'log.roll.jitter.ms';
+  return scaled ? { ...property, options: { doc: property.options.doc } } : property;
+}
+
+/** All broker keys that DescribeConfigs knows. */
+export const BROKER_PROPERTIES: typeof OWN & Properties = { ...serverDefaults(), ...OWN };
+
+/** Keys that AlterConfigs of a broker may change while it runs: those that are topic defaults. */
+export function isDynamicBrokerKey(key: string): boolean {
+  return key in BROKER_PROPERTIES && !(key in OWN) && key !== 'preallocate';
+}

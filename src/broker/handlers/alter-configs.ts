@@ -1,0 +1,161 @@
+/**
+ * AlterConfigs and IncrementalAlterConfigs (keys 33 and 44, KIP-133, KIP-339): the first replaces all settings of a
+ * resource, the second changes single ones (set, delete, append, subtract). Answered when the change is on disk.
+ */
+import { AlterConfigs } from '../../kafka/apis/alter-configs.ts';
+import { IncrementalAlterConfigs } from '../../kafka/apis/incremental-alter-configs.ts';
+import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
+import type { Property } from '../../lib/props/spec.ts';
+import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
+import { BROKER_PROPERTIES, isDynamicBrokerKey } from '../broker-config.ts';
+import { handle, type RequestContext } from '../request.ts';
+import { configText, TOPIC_PROPERTIES, topicConfigError, valueError } from '../topic-config.ts';
+import { CONFIG_RESOURCE } from './config-resources.ts';
+
+const OP = { set: 0, delete: 1, append: 2, subtract: 3 } as const;
+
+interface Change {
+  readonly name: string;
+  readonly value: string | null;
+  /** Undefined = AlterConfigs: part of a whole new set. */
+  readonly configOperation?: number;
+}
+interface Resource {
+  readonly resourceType: number;
+  readonly resourceName: string;
+  readonly configs: readonly Change[];
+}
+type Values = Readonly<Record<string, string>>;
+/** A refused change: Kafka code and text. */
+interface Refusal {
+  readonly errorCode: number;
+  readonly message: string;
+}
+/** One resource whose settings can change: what it has, how a change is checked and stored. */
+interface Target {
+  readonly current: Values;
+  check(name: string, value: string | null): Refusal | null;
+  /** The value in force without an own one: what append and subtract start from. */
+  inherited(name: string): string;
+  isList(name: string): boolean;
+  store(values: Values): Promise<void>;
+}
+
+export const alterConfigs = handle(AlterConfigs, async (request, context) => ({ responses: await alterAll(request, context) }));
+export const incrementalAlterConfigs = handle(IncrementalAlterConfigs, async (request, context) => ({ responses: await alterAll(request, context) }));
+
+async function alterAll(request: { readonly resources: readonly Resource[]; readonly validateOnly: boolean }, context: RequestContext) {
+  const key = ({ resourceType, resourceName }: Resource): string => `${resourceType} ${resourceName}`;
+  const counts = new Map<string, number>();
+  for (const resource of request.resources) counts.set(key(resource), (counts.get(key(resource)) ?? 0) + 1);
+  const out = [];
+  for (const resource of request.resources) {
+    const twice = (counts.get(key(resource)) ?? 0) > 1;
+    const refusal = twice
+      ? { errorCode: ErrorCode.INVALID_REQUEST, message: 'Each resource must appear at most once.' }
+      : await alterOne(resource, request.validateOnly, context);
+    out.push({
+      errorCode: refusal?.errorCode ?? ErrorCode.NONE,
+      errorMessage: refusal?.message ?? null,
+      resourceType: resource.resourceType,
+      resourceName: resource.resourceName,
+    });
+  }
+  return out;
+}
+
+async function alterOne(resource: Resource, validateOnly: boolean, context: RequestContext): Promise<Refusal | null> {
+  const target = targetOf(resource, context);
+  if ('errorCode' in target) return target;
+  const next: Record<string, string> = resource.configs.some(({ configOperation }) => configOperation !== undefined) ? { ...target.current } : {};
+  for (const change of resource.configs) {
+    const refusal = applyChange(next, change, target);
+    if (refusal) return refusal;
+  }
+  if (!validateOnly) await target.store(next);
+  return null;
+}
+
+function applyChange(next: Record<string, string>, { name, value, configOperation = OP.set }: Change, target: Target): Refusal | null {
+  if (configOperation === OP.delete) {
+    const refusal = target.check(name, target.inherited(name));
+    if (refusal) return refusal;
+    delete next[name];
+    return null;
+  }
+  let wanted = value;
+  if (configOperation === OP.append || configOperation === OP.subtract) {
+    if (!target.isList(name))
+      return {
+        errorCode: ErrorCode.INVALID_CONFIG,
+        message: `Config value ${configOperation === OP.append ? 'append' : 'subtract'} is not allowed for config key: ${name}`,
+      };
+    wanted = changedList(next[name] ?? target.inherited(name), value ?? '', configOperation === OP.append);
+  } else if (configOperation !== OP.set) return { errorCode: ErrorCode.INVALID_REQUEST, message: `Unknown operation type ${configOperation}` };
+  const refusal = target.check(name, wanted);
+  if (!refusal && wanted !== null) next[name] = wanted;
+  return refusal;
+}
+
+function changedList(current: string, change: string, append: boolean): string {
+  const words = (text: string): string[] =>
+    text
+      .split(',')
+      .map((word) => word.trim())
+      .filter((word) => word !== '');
+  const changed = new Set(words(change));
+  const rest = words(current).filter((word) => append || !changed.has(word));
+  return append ? [...new Set([...rest, ...changed])].join(',') : rest.join(',');
+}
+
+function targetOf(resource: Resource, context: RequestContext): Target | Refusal {
+  const { broker, client } = context;
+  const { resourceType, resourceName } = resource;
+  const refuse = (errorCode: number, message = errorMessage(errorCode)): Refusal => ({ errorCode, message });
+  if (resourceType === CONFIG_RESOURCE.topic) {
+    if (!broker.authorizer.allowed(client, OPERATION.alterConfigs, RESOURCE.topic, resourceName)) return refuse(ErrorCode.TOPIC_AUTHORIZATION_FAILED);
+    return broker.topics.get(resourceName)
+      ? topicTarget(resourceName, context)
+      : refuse(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, `The topic '${resourceName}' does not exist.`);
+  }
+  if (resourceType === CONFIG_RESOURCE.broker) {
+    if (!broker.authorizer.allowed(client, OPERATION.alterConfigs, RESOURCE.cluster, CLUSTER_NAME)) return refuse(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
+    if (resourceName !== '' && resourceName !== String(broker.nodeId)) {
+      return refuse(ErrorCode.INVALID_REQUEST, `Unexpected broker id, expected ${broker.nodeId}, but received ${resourceName}`);
+    }
+    return brokerTarget(resourceName === '', context);
+  }
+  return refuse(ErrorCode.INVALID_REQUEST, `Settings of resource type ${resourceType} cannot be changed on this broker.`);
+}
+
+function topicTarget(name: string, { broker }: RequestContext): Target {
+  const properties = TOPIC_PROPERTIES as Readonly<Record<string, Property<unknown>>>;
+  const topic = broker.topics.get(name);
+  return {
+    current: topic?.overrides ?? {},
+    check(key, value) {
+      const message = topicConfigError(key, value);
+      return message === null ? null : { errorCode: ErrorCode.INVALID_CONFIG, message };
+    },
+    inherited: (key) => configText((topic?.config as Readonly<Record<string, unknown>> | undefined)?.[key] ?? properties[key]?.options.default) ?? '',
+    isList: (key) => properties[key]?.kind === 'list',
+    store: (values) => broker.topics.setConfigs(name, values),
+  };
+}
+
+function brokerTarget(isDefault: boolean, { broker }: RequestContext): Target {
+  const properties = BROKER_PROPERTIES as Readonly<Record<string, Property<unknown>>>;
+  return {
+    current: isDefault ? broker.config.dynamicDefault : broker.config.dynamicBroker,
+    check(key, value) {
+      const property = properties[key];
+      if (!property || !isDynamicBrokerKey(key))
+        return { errorCode: ErrorCode.INVALID_REQUEST, message: `Cannot update these configs dynamically: Set(${key})` };
+      const message = valueError(key, value, property);
+      return message === null ? null : { errorCode: ErrorCode.INVALID_CONFIG, message };
+    },
+    inherited: (key) => broker.config.server[key] ?? configText(properties[key]?.options.default) ?? '',
+    isList: (key) => properties[key]?.kind === 'list',
+    store: (values) => broker.topics.setBrokerConfigs(isDefault, values),
+  };
+}

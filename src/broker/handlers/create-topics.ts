@@ -1,0 +1,130 @@
+/**
+ * CreateTopics (key 19). Every topic of the request gets a result of its own; -1 takes the broker's defaults (KIP-464).
+ * One node can hold one replica: more is INVALID_REPLICATION_FACTOR, with Kafka's sentence and what to do.
+ * Answered when topic and partitions are on disk and usable.
+ */
+import { CreateTopics } from '../../kafka/apis/create-topics.ts';
+import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
+import type { RequestOf } from '../../kafka/schema.ts';
+import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
+import { topicConfigEntries } from '../config-entries.ts';
+import { handle, type RequestContext } from '../request.ts';
+import { topicConfigError } from '../topic-config.ts';
+
+type Creation = RequestOf<typeof CreateTopics>['topics'][number];
+interface Refusal {
+  readonly errorCode: number;
+  readonly message: string;
+}
+
+export const createTopics = handle(CreateTopics, async (request, context) => {
+  const counts = new Map<string, number>();
+  for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const topics = [];
+  const answered = new Set<string>();
+  for (const creation of request.topics) {
+    const { name } = creation;
+    if ((counts.get(name) ?? 0) > 1) {
+      if (!answered.has(name))
+        topics.push(
+          failed(name, {
+            errorCode: ErrorCode.INVALID_REQUEST,
+            message: `Create topics request from client contains multiple entries for the following topics: ${name}`,
+          }),
+        );
+      answered.add(name);
+    } else topics.push(await createOne(creation, request.validateOnly, context));
+  }
+  return { topics };
+});
+
+async function createOne(creation: Creation, validateOnly: boolean, context: RequestContext) {
+  const { broker } = context;
+  const { name } = creation;
+  const refusal = refuse(creation, context);
+  if (refusal) return failed(name, refusal);
+  const count =
+    creation.assignments.length > 0
+      ? creation.assignments.length
+      : creation.numPartitions === -1
+        ? broker.config.own['num.partitions']
+        : creation.numPartitions;
+  const overrides = Object.fromEntries(creation.configs.map((config) => [config.name, config.value ?? '']));
+  if (!validateOnly) {
+    const { errorCode, message } = await broker.topics.create(name, { partitions: count, overrides });
+    if (errorCode !== ErrorCode.NONE) return failed(name, { errorCode, message: message ?? errorMessage(errorCode) });
+  }
+  return {
+    name,
+    topicId: broker.topics.get(name)?.id,
+    errorCode: ErrorCode.NONE,
+    errorMessage: null,
+    numPartitions: count,
+    replicationFactor: 1,
+    configs: topicConfigEntries(overrides, broker.config).map(({ name: key, value, readOnly, source, isSensitive }) => ({
+      name: key,
+      value,
+      readOnly,
+      configSource: source,
+      isSensitive,
+    })),
+  };
+}
+
+function refuse(creation: Creation, { broker, client }: RequestContext): Refusal | null {
+  const { name, numPartitions, replicationFactor, assignments } = creation;
+  const may =
+    broker.authorizer.allowed(client, OPERATION.create, RESOURCE.cluster, CLUSTER_NAME) ||
+    broker.authorizer.allowed(client, OPERATION.create, RESOURCE.topic, name);
+  if (!may) return { errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED, message: errorMessage(ErrorCode.TOPIC_AUTHORIZATION_FAILED) };
+  const badName = broker.topics.nameError(name);
+  if (badName) return { errorCode: ErrorCode.INVALID_TOPIC_EXCEPTION, message: badName };
+  if (broker.topics.get(name)) return { errorCode: ErrorCode.TOPIC_ALREADY_EXISTS, message: `Topic '${name}' already exists.` };
+  return (assignments.length > 0 ? refuseAssignments(creation, broker.nodeId) : refuseNumbers(numPartitions, replicationFactor)) ?? refuseConfigs(creation);
+}
+
+function refuseAssignments({ numPartitions, replicationFactor, assignments }: Creation, nodeId: number): Refusal | null {
+  if (numPartitions !== -1 || replicationFactor !== -1) {
+    return {
+      errorCode: ErrorCode.INVALID_REQUEST,
+      message: 'A manual partition assignment was specified, but numPartitions or replicationFactor was not set to -1.',
+    };
+  }
+  const indexes = assignments.map(({ partitionIndex }) => partitionIndex).sort((a, b) => a - b);
+  if (indexes.some((index, i) => index !== i))
+    return { errorCode: ErrorCode.INVALID_REPLICA_ASSIGNMENT, message: 'partitions should be a consecutive 0-based integer sequence' };
+  const bad = assignments.find(({ brokerIds }) => brokerIds.length !== 1 || brokerIds[0] !== nodeId);
+  if (bad) {
+    const message = `The manual partition assignment of partition ${bad.partitionIndex} names brokers ${bad.brokerIds.join(',')}; this is a single node with id ${nodeId}. Use a Kafka cluster for replicas.`;
+    return { errorCode: ErrorCode.INVALID_REPLICA_ASSIGNMENT, message };
+  }
+  return null;
+}
+
+function refuseNumbers(numPartitions: number, replicationFactor: number): Refusal | null {
+  if (numPartitions === 0 || numPartitions < -1) {
+    return { errorCode: ErrorCode.INVALID_PARTITIONS, message: 'Number of partitions must be larger than 0, or -1 to use the default value.' };
+  }
+  if (replicationFactor === 0 || replicationFactor < -1) {
+    return { errorCode: ErrorCode.INVALID_REPLICATION_FACTOR, message: 'Replication factor must be larger than 0, or -1 to use the default value.' };
+  }
+  if (replicationFactor > 1) {
+    const message =
+      `Unable to replicate the partition ${replicationFactor} time(s): The target replication factor of ${replicationFactor} cannot be reached because only 1 broker(s) are registered.` +
+      ' This broker is a single node by design; use a Kafka cluster for replicas.';
+    return { errorCode: ErrorCode.INVALID_REPLICATION_FACTOR, message };
+  }
+  return null;
+}
+
+function refuseConfigs({ configs }: Creation): Refusal | null {
+  for (const { name, value } of configs) {
+    const message = topicConfigError(name, value);
+    if (message) return { errorCode: ErrorCode.INVALID_CONFIG, message };
+  }
+  return null;
+}
+
+function failed(name: string, { errorCode, message }: Refusal) {
+  return { name, topicId: undefined, errorCode, errorMessage: message, numPartitions: -1, replicationFactor: -1, configs: [] };
+}

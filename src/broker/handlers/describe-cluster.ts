@@ -1,0 +1,24 @@
+/** DescribeCluster (key 60): the one broker of this cluster (KIP-700, KIP-919). Endpoint type 2 asks for controllers: refused. */
+import { DescribeCluster } from '../../kafka/apis/describe-cluster.ts';
+import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
+import { handle } from '../request.ts';
+import { clusterOperations } from './authorized-operations.ts';
+
+const BROKERS = 1;
+const CONTROLLERS = 2;
+
+export const describeCluster = handle(DescribeCluster, (request, context) => {
+  const { broker, client } = context;
+  if (request.endpointType !== BROKERS) {
+    const errorCode = request.endpointType === CONTROLLERS ? ErrorCode.MISMATCHED_ENDPOINT_TYPE : ErrorCode.UNSUPPORTED_ENDPOINT_TYPE;
+    return { errorCode, errorMessage: errorMessage(errorCode), clusterId: '', brokers: [] };
+  }
+  const { host, port } = broker.addressFor(client);
+  return {
+    errorCode: ErrorCode.NONE,
+    clusterId: broker.clusterId,
+    controllerId: broker.nodeId,
+    brokers: [{ brokerId: broker.nodeId, host, port }],
+    clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? clusterOperations(context) : undefined,
+  };
+});

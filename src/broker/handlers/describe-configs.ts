@@ -1,0 +1,74 @@
+/** DescribeConfigs (key 32): settings of topics and of the broker, with sources and synonyms (KIP-133, KIP-226, KIP-569). */
+import { DescribeConfigs } from '../../kafka/apis/describe-configs.ts';
+import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
+import type { RequestOf } from '../../kafka/schema.ts';
+import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
+import { brokerConfigEntries, brokerDefaultEntries, type ConfigEntry, SOURCE, topicConfigEntries } from '../config-entries.ts';
+import { handle, type RequestContext } from '../request.ts';
+import { CONFIG_RESOURCE } from './config-resources.ts';
+
+type Request = RequestOf<typeof DescribeConfigs>;
+type Asked = Request['resources'][number];
+
+export const describeConfigs = handle(DescribeConfigs, (request, context) => ({
+  results: request.resources.map((asked) => {
+    const found = entriesOf(asked, context);
+    const failed = !Array.isArray(found);
+    return {
+      errorCode: failed ? found.errorCode : ErrorCode.NONE,
+      errorMessage: failed ? found.message : null,
+      resourceType: asked.resourceType,
+      resourceName: asked.resourceName,
+      configs: failed ? [] : select(found, asked, context.version).map((entry) => shown(entry, request)),
+    };
+  }),
+}));
+
+function entriesOf(
+  { resourceType, resourceName }: Asked,
+  { broker, client }: RequestContext,
+): ConfigEntry[] | { readonly errorCode: number; readonly message: string } {
+  const fail = (errorCode: number, message = errorMessage(errorCode)) => ({ errorCode, message });
+  switch (resourceType) {
+    case CONFIG_RESOURCE.topic: {
+      if (!broker.authorizer.allowed(client, OPERATION.describeConfigs, RESOURCE.topic, resourceName)) return fail(ErrorCode.TOPIC_AUTHORIZATION_FAILED);
+      const badName = broker.topics.isLegalName(resourceName) ? null : broker.topics.nameError(resourceName);
+      if (badName) return fail(ErrorCode.INVALID_TOPIC_EXCEPTION, badName);
+      const topic = broker.topics.get(resourceName);
+      return topic ? topicConfigEntries(topic.overrides, broker.config) : fail(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+    }
+    case CONFIG_RESOURCE.broker:
+      if (!broker.authorizer.allowed(client, OPERATION.describeConfigs, RESOURCE.cluster, CLUSTER_NAME)) return fail(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
+      if (resourceName === '') return brokerDefaultEntries(broker.config);
+      if (resourceName !== String(broker.nodeId)) {
+        return fail(ErrorCode.INVALID_REQUEST, `Unexpected broker id, expected ${broker.nodeId} or empty string, but received ${resourceName}`);
+      }
+      return brokerConfigEntries(broker.config);
+    case CONFIG_RESOURCE.brokerLogger:
+    case CONFIG_RESOURCE.clientMetrics:
+    case CONFIG_RESOURCE.group:
+      return [];
+    default:
+      return fail(ErrorCode.INVALID_REQUEST, `Unsupported resource type: ${resourceType}`);
+  }
+}
+
+/** Version 0 takes an empty list for "all". */
+function select(entries: readonly ConfigEntry[], { configurationKeys: keys }: Asked, version: number): readonly ConfigEntry[] {
+  if (keys === null || (version === 0 && keys.length === 0)) return entries;
+  return entries.filter(({ name }) => keys.includes(name));
+}
+
+function shown(entry: ConfigEntry, { includeSynonyms, includeDocumentation }: Request) {
+  return {
+    name: entry.name,
+    value: entry.value,
+    readOnly: entry.readOnly,
+    isDefault: entry.source === SOURCE.builtIn,
+    configSource: entry.source,
+    isSensitive: entry.isSensitive,
+    synonyms: includeSynonyms ? entry.synonyms : [],
+    configType: entry.configType,
+    documentation: includeDocumentation ? entry.documentation : null,
+  };
+}

@@ -1,0 +1,39 @@
+/** What admin tools ask about groups: DescribeGroups, ListGroups, DeleteGroups, OffsetDelete (keys 15, 16, 42, 47). */
+import { DeleteGroups } from '../../kafka/apis/delete-groups.ts';
+import { DescribeGroups } from '../../kafka/apis/describe-groups.ts';
+import { ListGroups } from '../../kafka/apis/list-groups.ts';
+import { OffsetDelete } from '../../kafka/apis/offset-delete.ts';
+import { ErrorCode } from '../../kafka/errors.ts';
+import { OPERATION, RESOURCE } from '../auth/acl.ts';
+import { handle } from '../request.ts';
+import { groupOperations } from './authorized-operations.ts';
+
+export const describeGroups = handle(DescribeGroups, (request, context) => {
+  const { broker, client } = context;
+  const groups = request.groups.map((groupId) => {
+    if (!broker.authorizer.allowed(client, OPERATION.describe, RESOURCE.group, groupId)) {
+      return { errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED, groupId, groupState: '', protocolType: '', protocolData: '', members: [] };
+    }
+    const group = broker.groupState.describe(groupId);
+    return request.includeAuthorizedOperations ? { ...group, authorizedOperations: groupOperations(groupId, context) } : group;
+  });
+  return { groups };
+});
+
+export const listGroups = handle(ListGroups, (request, { broker, client }) => ({
+  errorCode: ErrorCode.NONE,
+  groups: broker.groupState.list(request).filter(({ groupId }) => broker.authorizer.allowed(client, OPERATION.describe, RESOURCE.group, groupId)),
+}));
+
+export const deleteGroups = handle(DeleteGroups, async (request, { broker, client }) => {
+  const may = (groupId: string): boolean => broker.authorizer.allowed(client, OPERATION.delete, RESOURCE.group, groupId);
+  const { results } = await broker.groups.run({ kind: 'delete-groups', groups: request.groupsNames.filter(may) });
+  const refused = request.groupsNames.filter((groupId) => !may(groupId)).map((groupId) => ({ groupId, errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED }));
+  return { results: [...results, ...refused] };
+});
+
+export const offsetDelete = handle(OffsetDelete, (request, { broker, client }) => {
+  if (!broker.authorizer.allowed(client, OPERATION.delete, RESOURCE.group, request.groupId))
+    return { errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED, topics: [] };
+  return broker.groups.run({ kind: 'delete-offsets', request, exists: (topic, partition) => broker.topics.partition(topic, partition) !== undefined });
+});

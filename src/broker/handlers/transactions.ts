@@ -1,0 +1,101 @@
+/**
+ * What transactional producers ask (KIP-98, KIP-360): InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn
+ * (keys 22, 24, 25, 26). The rules are in coordinator/transactions.ts; here are rights, versions and shapes.
+ * EndTxn is answered when the decision and every marker are on disk.
+ */
+import { AddOffsetsToTxn } from '../../kafka/apis/add-offsets-to-txn.ts';
+import { AddPartitionsToTxn } from '../../kafka/apis/add-partitions-to-txn.ts';
+import { EndTxn } from '../../kafka/apis/end-txn.ts';
+import { InitProducerId } from '../../kafka/apis/init-producer-id.ts';
+import { ErrorCode } from '../../kafka/errors.ts';
+import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
+import { partitionFor } from '../coordinator/machine.ts';
+import { fencedCode } from '../coordinator/transactions.ts';
+import { handle, type RequestContext } from '../request.ts';
+import { OFFSETS_TOPIC } from '../storage/topics.ts';
+
+/** From these versions on a client knows PRODUCER_FENCED. */
+const KNOWS_FENCED = { init: 4, others: 2 } as const;
+
+function mayUse(transactionalId: string, { broker, client }: RequestContext): boolean {
+  return broker.authorizer.allowed(client, OPERATION.write, RESOURCE.transactionalId, transactionalId);
+}
+
+export const initProducerId = handle(InitProducerId, async (request, context) => {
+  const { broker, client, version } = context;
+  const refuse = (errorCode: number) => ({ errorCode, producerId: -1, producerEpoch: -1 });
+  const { transactionalId } = request;
+  if (transactionalId === null) {
+    const may =
+      broker.authorizer.allowed(client, OPERATION.idempotentWrite, RESOURCE.cluster, CLUSTER_NAME) ||
+      broker.authorizer.allowedAny(client, OPERATION.write, RESOURCE.topic);
+    if (!may) return refuse(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
+    return { errorCode: ErrorCode.NONE, producerId: await broker.producerIds.take(), producerEpoch: 0 };
+  }
+  if (!mayUse(transactionalId, context)) return refuse(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+  const { errorCode, producerId, epoch } = await broker.transactions.run({
+    kind: 'init',
+    transactionalId,
+    timeoutMs: request.transactionTimeoutMs,
+    producerId: request.producerId,
+    epoch: request.producerEpoch,
+    freshId: await broker.producerIds.take(),
+  });
+  return { errorCode: fencedCode(errorCode, version >= KNOWS_FENCED.init), producerId: producerId ?? -1, producerEpoch: epoch ?? -1 };
+});
+
+export const addPartitionsToTxn = handle(AddPartitionsToTxn, async (request, context) => {
+  const { broker, version } = context;
+  const topics = request.v3AndBelowTopics;
+  const verdicts = topics.map(({ name, partitions }) => partitions.map((index) => refusal(name, index, context)));
+  const anyRefused = verdicts.flat().some((errorCode) => errorCode !== ErrorCode.NONE);
+  const shape = (answer: (t: number, p: number) => number) => ({
+    errorCode: ErrorCode.NONE,
+    resultsByTransaction: [],
+    resultsByTopicV3AndBelow: topics.map(({ name, partitions }, t) => ({
+      name,
+      resultsByPartition: partitions.map((partitionIndex, p) => ({ partitionIndex, partitionErrorCode: answer(t, p) })),
+    })),
+  });
+  if (!mayUse(request.v3AndBelowTransactionalId, context)) return shape(() => ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+  if (anyRefused) return shape((t, p) => verdicts[t]?.[p] || ErrorCode.OPERATION_NOT_ATTEMPTED);
+  const { errorCode } = await broker.transactions.run({
+    kind: 'add',
+    transactionalId: request.v3AndBelowTransactionalId,
+    producerId: request.v3AndBelowProducerId,
+    epoch: request.v3AndBelowProducerEpoch,
+    topics: topics.map(({ name, partitions }) => ({ topic: name, partitions })),
+  });
+  return shape(() => fencedCode(errorCode, version >= KNOWS_FENCED.others));
+});
+
+function refusal(topic: string, index: number, { broker, client }: RequestContext): number {
+  if (!broker.authorizer.allowed(client, OPERATION.write, RESOURCE.topic, topic)) return ErrorCode.TOPIC_AUTHORIZATION_FAILED;
+  return broker.topics.partition(topic, index) ? ErrorCode.NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+export const addOffsetsToTxn = handle(AddOffsetsToTxn, async (request, context) => {
+  const { broker, client, version } = context;
+  if (!mayUse(request.transactionalId, context)) return { errorCode: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED };
+  if (!broker.authorizer.allowed(client, OPERATION.read, RESOURCE.group, request.groupId)) return { errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED };
+  const { errorCode } = await broker.transactions.run({
+    kind: 'add',
+    transactionalId: request.transactionalId,
+    producerId: request.producerId,
+    epoch: request.producerEpoch,
+    topics: [{ topic: OFFSETS_TOPIC, partitions: [partitionFor(request.groupId, broker.config.own['offsets.topic.num.partitions'])] }],
+  });
+  return { errorCode: fencedCode(errorCode, version >= KNOWS_FENCED.others) };
+});
+
+export const endTxn = handle(EndTxn, async (request, context) => {
+  if (!mayUse(request.transactionalId, context)) return { errorCode: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED };
+  const { errorCode } = await context.broker.transactions.run({
+    kind: 'end',
+    transactionalId: request.transactionalId,
+    producerId: request.producerId,
+    epoch: request.producerEpoch,
+    commit: request.committed,
+  });
+  return { errorCode: fencedCode(errorCode, context.version >= KNOWS_FENCED.others) };
+});

@@ -1,0 +1,133 @@
+/**
+ * Starts and stops a broker: opens what it listens on once everything is loaded, and on stop lets started requests finish
+ * before the logs are closed. `startBroker` is the whole of it, in process or as a program (cli/kafka-server-start.ts).
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import { AppError, errorText } from '../lib/errors.ts';
+import { Broker, type BrokerOptions } from './broker.ts';
+import { Connection } from './connection.ts';
+import type { Listener } from './listeners.ts';
+
+/** Time that requests under way get to finish on stop. */
+const DRAIN_MS = 2000;
+
+/** A running broker. */
+export interface RunningBroker {
+  readonly broker: Broker;
+  /** Port of each listener by name; where the settings said 0, the one the system chose. */
+  readonly ports: ReadonlyMap<string, number>;
+  /** Clean stop; safe twice. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Loads and opens a broker; ready for clients when it resolves.
+ * @throws ConfigError settings that cannot be used; AppError a port in use; StorageError
+ */
+export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
+  const broker = new Broker(options);
+  const door = new FrontDoor(broker);
+  try {
+    await broker.load();
+    await door.open();
+  } catch (error) {
+    await door.close();
+    broker.release();
+    throw error;
+  }
+  let stopping: Promise<void> | undefined;
+  return {
+    broker,
+    ports: broker.ports,
+    stop: () => (stopping ??= door.close().then(() => broker.unload())),
+  };
+}
+
+/** The listening sockets and the connections that came through them. */
+class FrontDoor {
+  readonly #broker: Broker;
+  readonly #servers: Server[] = [];
+  readonly #connections = new Map<Connection, Socket>();
+  readonly #byHost = new Map<string, number>();
+  #lastId = 0;
+
+  constructor(broker: Broker) {
+    this.#broker = broker;
+  }
+
+  async open(): Promise<void> {
+    for (const listener of this.#broker.listeners) await this.#listen(listener);
+  }
+
+  #listen(listener: Listener): Promise<void> {
+    const accept = (socket: Socket): void => this.#accept(socket, listener);
+    // Half-open: a client that has said all it wants to say still gets its answers.
+    const server = listener.tls ? createTlsServer({ ...listener.tls, allowHalfOpen: true }, accept) : createServer({ allowHalfOpen: true }, accept);
+    if (listener.tls) {
+      server.on('tlsClientError', (error: Error, socket: Socket) => {
+        this.#broker.figures.badFrames++;
+        this.#broker.log.warn(
+          { host: socket.remoteAddress },
+          `TLS handshake with ${socket.remoteAddress ?? 'a client'} on ${listener.label} failed: ${errorText(error)}`,
+        );
+      });
+    }
+    this.#servers.push(server);
+    return new Promise((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(listener, error)));
+      server.listen({ port: listener.port, ...(listener.host !== '' && { host: listener.host }), backlog: 1024 }, () => {
+        const { port } = server.address() as { port: number };
+        this.#broker.ports.set(listener.name, port);
+        this.#broker.log.info({ listener: listener.name, port }, `listening on ${listener.name}://${listener.host || '*'}:${port}`);
+        resolve();
+      });
+    });
+  }
+
+  #accept(socket: Socket, listener: Listener): void {
+    const { own } = this.#broker.config;
+    const host = socket.remoteAddress ?? '';
+    const fromHost = this.#byHost.get(host) ?? 0;
+    if (this.#connections.size >= own['max.connections'] || fromHost >= own['max.connections.per.ip']) {
+      this.#broker.log.warn({ host }, `refused a connection from ${host}: max.connections or max.connections.per.ip is reached`);
+      socket.destroy();
+      return;
+    }
+    this.#byHost.set(host, fromHost + 1);
+    this.#broker.figures.connections++;
+    this.#broker.figures.connectionsTotal++;
+    const connection = new Connection(++this.#lastId, socket, listener, this.#broker);
+    this.#connections.set(connection, socket);
+    socket.on('close', () => {
+      this.#connections.delete(connection);
+      this.#broker.figures.connections--;
+      const left = (this.#byHost.get(host) ?? 1) - 1;
+      if (left > 0) this.#byHost.set(host, left);
+      else this.#byHost.delete(host);
+    });
+  }
+
+  /** Stops listening; connections end as soon as their started requests are answered, at the latest after a while. */
+  async close(): Promise<void> {
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => (server.listening ? server.close(() => resolve()) : resolve())));
+    this.#broker.purgatory.close();
+    for (const connection of this.#connections.keys()) connection.finish();
+    const timer = this.#broker.clock.after(DRAIN_MS, () => {
+      for (const socket of this.#connections.values()) socket.destroy();
+    });
+    await Promise.all(closed);
+    timer.cancel();
+  }
+}
+
+function listenError(listener: Listener, error: NodeJS.ErrnoException): AppError {
+  if (error.code === 'EADDRINUSE') {
+    return new AppError('LISTEN', `${listener.label}: the port is in use`, {
+      fix: 'stop the program that has it, or change listeners',
+      cause: error,
+      retriable: true,
+    });
+  }
+  return new AppError('LISTEN', `cannot listen on ${listener.label}: ${error.message}`, { fix: 'check host and port in listeners', cause: error });
+}

@@ -1,0 +1,440 @@
+/**
+ * One partition: a log of batches (wal/log.ts) with what Kafka keeps beside it: producer state, open and aborted
+ * transactions, leader epochs.
+ *
+ *   TOPIC-N/%020d.log .index .timeindex     the log
+ *   TOPIC-N/%020d.snapshot                  producer state at that offset: at each roll, and at the end on a clean stop
+ *   TOPIC-N/%020d.txnindex                  aborted transactions whose marker is in the segment
+ *   TOPIC-N/leader-epoch-checkpoint         epoch → first offset
+ *   TOPIC-N/partition.metadata              topic id; on disk before the first record
+ *
+ * When it is safe: `append` is in the page cache when it returns, `sync` resolves when it is on the device (grouped).
+ * One replica: the high watermark is the end of the log; the last stable offset is the first open transaction's.
+ * After a failed sync the log is cut back to what is surely durable, and state is rebuilt from it.
+ */
+import { join } from 'node:path';
+import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { errorText } from '../../lib/errors.ts';
+import { type FileSystem, readWhole, replaceWhole, StorageError } from '../../lib/files.ts';
+import { type BatchView, batches, HEADER_BYTES } from '../../records/batch.ts';
+import { readControl } from '../../records/builder.ts';
+import { downConvert } from '../../records/legacy.ts';
+import { Log } from '../../wal/log.ts';
+import type { Damage } from '../../wal/recover.ts';
+import { offsetName } from '../../wal/segment.ts';
+import type { TopicConfig } from '../topic-config.ts';
+import { AbortedTxns, appendAborted, decodeAborted } from './aborted.ts';
+import { admit, type RecordError } from './admission.ts';
+import { type EpochStart, readEpochs, writeEpochs } from './checkpoints.ts';
+import { readPartitionMetadata, writePartitionMetadata } from './data-dir.ts';
+import { type AbortedTxn, ProducerState } from './producers.ts';
+
+const ZSTD = 4;
+const REPLAY_BYTES = 1_048_576;
+const EPOCH_FILE = 'leader-epoch-checkpoint';
+const NONE = ErrorCode.NONE;
+const EMPTY = Buffer.alloc(0);
+
+export interface PartitionOptions {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly index: number;
+  /** The `log.dirs` entry it lies in. */
+  readonly dataDir: string;
+  readonly disk: FileSystem;
+  readonly clock: Clock;
+  readonly config: TopicConfig;
+  /** The last stop was clean. */
+  readonly clean: boolean;
+  readonly recoveryPoint: number;
+  readonly logStartOffset: number;
+  readonly onDamage: (damage: Damage) => void;
+}
+
+export interface AppendRules {
+  readonly oneBatch: boolean;
+  readonly zstdAllowed: boolean;
+  /** Asked for transactional batches: NONE, or why the partition is not part of the transaction. */
+  readonly inTransaction: (producerId: number, epoch: number) => number;
+}
+
+export interface AppendOutcome {
+  readonly errorCode: number;
+  readonly message?: string;
+  readonly recordErrors?: readonly RecordError[];
+  readonly baseOffset: number;
+  readonly logAppendTimeMs: number;
+  readonly logStartOffset: number;
+}
+
+export interface ReadLimits {
+  readonly maxBytes: number;
+  /** The first batch may exceed `maxBytes`. */
+  readonly firstWhole: boolean;
+  readonly readCommitted: boolean;
+}
+
+export interface ReadOutcome {
+  readonly errorCode: number;
+  readonly records: Buffer;
+  readonly aborted: readonly AbortedTxn[];
+}
+
+export class Partition {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly index: number;
+  readonly dataDir: string;
+  readonly dir: string;
+  readonly producers = new ProducerState();
+  readonly #disk: FileSystem;
+  readonly #clock: Clock;
+  readonly #aborted = new AbortedTxns();
+  readonly #log: Log;
+  #config: TopicConfig;
+  #epochs: EpochStart[];
+  /** Records since the last sync began, for flush.messages, and when the first of them came. */
+  #unflushed = 0;
+  #unflushedSince = 0;
+  #healing: Promise<void> | null = null;
+
+  /** Opens or makes it. @throws StorageError */
+  constructor(options: PartitionOptions) {
+    this.topic = options.topic;
+    this.topicId = options.topicId;
+    this.index = options.index;
+    this.dataDir = options.dataDir;
+    this.dir = join(options.dataDir, `${options.topic}-${options.index}`);
+    this.#disk = options.disk;
+    this.#clock = options.clock;
+    this.#config = options.config;
+    this.#disk.mkdir(this.dir);
+    if (readPartitionMetadata(this.#disk, this.dir) === null) writePartitionMetadata(this.#disk, this.dir, options.topicId);
+    this.#log = Log.open({
+      dir: this.dir,
+      disk: options.disk,
+      clock: options.clock,
+      config: logConfigOf(options.config),
+      clean: options.clean,
+      recoveryPoint: options.recoveryPoint,
+      logStartOffset: options.logStartOffset,
+      onDamage: options.onDamage,
+      onRoll: (baseOffset) => this.#snapshot(baseOffset),
+    });
+    this.#epochs = this.#loadEpochs();
+    this.#loadState();
+  }
+
+  /** `topic-0`, for messages. */
+  get label(): string {
+    return `${this.topic}-${this.index}`;
+  }
+  get epoch(): number {
+    return this.#epochs.at(-1)?.epoch ?? 0;
+  }
+  get logStartOffset(): number {
+    return this.#log.logStartOffset;
+  }
+  /** The offset the next record gets; with one replica also where consumers may read to. */
+  get highWatermark(): number {
+    return this.#log.nextOffset;
+  }
+  get lastStableOffset(): number {
+    const open = this.producers.firstOpenOffset();
+    return open < 0 ? this.#log.nextOffset : open;
+  }
+  get recoveryPoint(): number {
+    return this.#log.recoveryPoint;
+  }
+  get sizeBytes(): number {
+    return this.#log.sizeBytes;
+  }
+  get config(): TopicConfig {
+    return this.#config;
+  }
+  /** The log itself, for retention and compaction. */
+  get log(): Log {
+    return this.#log;
+  }
+
+  configure(config: TopicConfig): void {
+    this.#config = config;
+    this.#log.configure(logConfigOf(config));
+  }
+
+  // ---- writing ----
+
+  /** Checks and appends what a client produced. */
+  append(records: Buffer, rules: AppendRules): AppendOutcome {
+    const now = this.#clock.now();
+    const admitted = admit(records, { config: this.#config, oneBatch: rules.oneBatch, zstdAllowed: rules.zstdAllowed, now });
+    if (admitted.errorCode !== NONE || !('batch' in admitted)) return failed(admitted);
+    const { batch } = admitted;
+    if (batch.producerId >= 0) {
+      if (batch.isTransactional) {
+        const errorCode = rules.inTransaction(batch.producerId, batch.producerEpoch);
+        if (errorCode !== NONE) return failed({ errorCode, message: errorMessage(errorCode) });
+      }
+      const verdict = this.producers.check(batch);
+      if (verdict.kind === 'refuse') return failed({ errorCode: verdict.error, message: errorMessage(verdict.error) });
+      if (verdict.kind === 'duplicate') return this.#stored(verdict.baseOffset, verdict.timestamp);
+    }
+    try {
+      const { firstOffset } = this.#write(batch.bytes);
+      if (batch.producerId >= 0) this.producers.appended(batch, firstOffset);
+      if (this.#unflushed === 0) this.#unflushedSince = now;
+      this.#unflushed += batch.count;
+      return this.#stored(firstOffset, now);
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      return failed({ errorCode: ErrorCode.KAFKA_STORAGE_ERROR, message: errorText(error) });
+    }
+  }
+
+  #stored(baseOffset: number, appendTime: number): AppendOutcome {
+    const logAppendTimeMs = this.#config['message.timestamp.type'] === 'LogAppendTime' ? appendTime : -1;
+    return { errorCode: NONE, baseOffset, logAppendTimeMs, logStartOffset: this.#log.logStartOffset };
+  }
+
+  /**
+   * Appends batches of our own: coordinator records, transaction markers.
+   * @returns offset of the first record
+   * @throws StorageError
+   */
+  appendOwn(own: Buffer): number {
+    const { firstOffset } = this.#write(own);
+    for (const batch of batches(own)) this.#note(batch, true);
+    return firstOffset;
+  }
+
+  #write(bytes: Buffer): { readonly firstOffset: number } {
+    if (this.#epochs.length === 0) this.#startEpoch(0);
+    return this.#log.append(bytes, this.epoch);
+  }
+
+  /** True when flush.messages asks for a sync now. */
+  get isFlushDue(): boolean {
+    return this.#unflushed >= this.#config['flush.messages'];
+  }
+
+  /** True when flush.ms asks for a sync now. */
+  get isFlushOverdue(): boolean {
+    return this.#unflushed > 0 && this.#clock.now() - this.#unflushedSince >= this.#config['flush.ms'];
+  }
+
+  /** Resolves when everything appended so far is durable. @throws StorageError (rejection); what was not is gone then */
+  async sync(): Promise<void> {
+    this.#unflushed = 0;
+    try {
+      await this.#log.sync();
+    } catch (error) {
+      this.#healing ??= this.#heal();
+      await this.#healing;
+      throw error;
+    }
+  }
+
+  /** Cuts the log back to what is surely durable and forgets what later records said; tries again while the disk refuses. */
+  async #heal(): Promise<void> {
+    try {
+      await this.#log.heal();
+      this.#reload();
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      this.#clock.after(1000, () => {
+        this.#healing = this.#heal();
+      });
+      return;
+    }
+    this.#healing = null;
+  }
+
+  // ---- reading ----
+
+  read(offset: number, limits: ReadLimits): ReadOutcome {
+    const upTo = limits.readCommitted ? this.lastStableOffset : this.#log.nextOffset;
+    if (offset < this.#log.logStartOffset || offset > this.#log.nextOffset) return { errorCode: ErrorCode.OFFSET_OUT_OF_RANGE, records: EMPTY, aborted: [] };
+    if (offset >= upTo || (limits.maxBytes <= 0 && !limits.firstWhole)) return { errorCode: NONE, records: EMPTY, aborted: [] };
+    try {
+      const chunk = this.#log.read(offset, Math.max(limits.maxBytes, 1), upTo);
+      if (chunk === null) return { errorCode: ErrorCode.OFFSET_OUT_OF_RANGE, records: EMPTY, aborted: [] };
+      if (chunk.bytes.length > limits.maxBytes && !limits.firstWhole) return { errorCode: NONE, records: EMPTY, aborted: [] };
+      return { errorCode: NONE, records: chunk.bytes, aborted: limits.readCommitted ? this.#aborted.within(offset, chunk.nextOffset) : [] };
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      return { errorCode: ErrorCode.KAFKA_STORAGE_ERROR, records: EMPTY, aborted: [] };
+    }
+  }
+
+  /** Batches in an older format, for fetches below version 4. */
+  downConvert(records: Buffer, magic: 0 | 1): { readonly errorCode: number; readonly records: Buffer } {
+    if (records.length === 0) return { errorCode: NONE, records };
+    if (!this.#config['message.downconversion.enable']) return { errorCode: ErrorCode.UNSUPPORTED_VERSION, records: EMPTY };
+    if (this.holdsZstd(records)) return { errorCode: ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, records: EMPTY };
+    return { errorCode: NONE, records: downConvert(records, magic) };
+  }
+
+  holdsZstd(records: Buffer): boolean {
+    for (const batch of batches(records)) if (batch.codec === ZSTD) return true;
+    return false;
+  }
+
+  /** First record at or after a time; -1 and -1 when there is none. */
+  offsetForTime(timestamp: number, readCommitted: boolean): { readonly offset: number; readonly timestamp: number } {
+    const found = this.#log.offsetForTime(timestamp);
+    const limit = readCommitted ? this.lastStableOffset : this.#log.nextOffset;
+    return found && found.offset < limit ? found : { offset: -1, timestamp: -1 };
+  }
+
+  offsetOfMaxTimestamp(): { readonly offset: number; readonly timestamp: number } {
+    return this.#log.offsetOfMaxTime() ?? { offset: -1, timestamp: -1 };
+  }
+
+  /** Starts of segments last written before a time, newest first, after the end of the log (ListOffsets version 0). */
+  offsetsBefore(timestamp: number): number[] {
+    const starts = this.#log.segments().filter(({ baseOffset }) => this.#log.segmentTimestamp(baseOffset) <= timestamp);
+    const offsets = starts.map(({ baseOffset }) => Math.max(baseOffset, this.#log.logStartOffset)).reverse();
+    return starts.at(-1)?.isActive ? [this.#log.nextOffset, ...offsets] : offsets;
+  }
+
+  /** NONE, or why a client's idea of the leader epoch is wrong; -1 = it has none. */
+  epochError(current: number): number {
+    if (current < 0 || current === this.epoch) return NONE;
+    return current < this.epoch ? ErrorCode.FENCED_LEADER_EPOCH : ErrorCode.UNKNOWN_LEADER_EPOCH;
+  }
+
+  /** Epoch and end offset of the largest epoch up to the asked one; -1 and -1 when it is unknown. */
+  endOfEpoch(asked: number): { readonly epoch: number; readonly endOffset: number } {
+    if (asked === this.epoch) return { epoch: asked, endOffset: this.#log.nextOffset };
+    if (asked > this.epoch) return { epoch: -1, endOffset: -1 };
+    const at = this.#epochs.findLastIndex(({ epoch }) => epoch <= asked);
+    const next = this.#epochs[at + 1];
+    return at < 0 || !next ? { epoch: -1, endOffset: -1 } : { epoch: (this.#epochs[at] as EpochStart).epoch, endOffset: next.startOffset };
+  }
+
+  epochOf(offset: number): number {
+    return this.#epochs.findLast(({ startOffset }) => startOffset <= offset)?.epoch ?? -1;
+  }
+
+  // ---- keeping ----
+
+  /** Moves the start of the log up; what lies wholly below is deleted. */
+  deleteBefore(offset: number): void {
+    this.#log.deleteBefore(offset);
+    this.#aborted.dropBelow(this.#log.logStartOffset);
+  }
+
+  /** Ends it. `clean`: a snapshot at the end and everything synced, so that the next start reads nothing. */
+  async close(clean: boolean): Promise<void> {
+    if (clean && this.#log.failure === null) this.#snapshot(this.#log.nextOffset);
+    await this.#log.close({ clean: clean && this.#log.failure === null });
+  }
+
+  // ---- state beside the log ----
+
+  #snapshot(offset: number): void {
+    if (this.producers.size > 0) replaceWhole(this.#disk, this.#log.path(`${offsetName(offset)}.snapshot`), this.producers.encode());
+    this.#dropOldSnapshots();
+  }
+
+  /** The two newest serve; older ones only cost space. */
+  #dropOldSnapshots(): void {
+    for (const name of this.#snapshotNames().slice(0, -2)) this.#disk.unlink(this.#log.path(name));
+  }
+
+  #snapshotNames(): string[] {
+    return this.#disk
+      .readdir(this.dir)
+      .filter((name) => /^\d{20}\.snapshot$/.test(name))
+      .sort();
+  }
+
+  #loadEpochs(): EpochStart[] {
+    return readEpochs(this.#disk, join(this.dir, EPOCH_FILE)).filter(({ startOffset }) => startOffset <= this.#log.nextOffset);
+  }
+
+  #startEpoch(epoch: number): void {
+    this.#epochs.push({ epoch, startOffset: this.#log.nextOffset });
+    writeEpochs(this.#disk, join(this.dir, EPOCH_FILE), this.#epochs);
+  }
+
+  #reload(): void {
+    this.producers.clear();
+    this.#aborted.dropFrom(this.#log.nextOffset);
+    this.#loadState();
+  }
+
+  /** Producer state: the newest snapshot that is sound, then the headers of all batches behind it. */
+  #loadState(): void {
+    for (const { path } of this.#log.segments()) {
+      for (const txn of decodeAborted(readWhole(this.#disk, `${path}.txnindex`) ?? EMPTY)) if (txn.lastOffset < this.#log.nextOffset) this.#aborted.add(txn);
+    }
+    let from = this.#log.logStartOffset;
+    for (const name of this.#snapshotNames().reverse()) {
+      const offset = Number.parseInt(name, 10);
+      const usable = offset <= this.#log.nextOffset && this.producers.decode(readWhole(this.#disk, this.#log.path(name)) ?? EMPTY);
+      if (usable) {
+        from = Math.max(from, offset);
+        break;
+      }
+      this.#disk.unlink(this.#log.path(name));
+    }
+    if (from < this.#log.nextOffset) this.#replay(from);
+    this.producers.expire(this.#clock.now() - 86_400_000);
+  }
+
+  #replay(from: number): void {
+    for (let offset = from; offset < this.#log.nextOffset; ) {
+      const chunk = this.#log.read(offset, REPLAY_BYTES);
+      if (!chunk || chunk.bytes.length === 0) return;
+      for (const batch of batches(chunk.bytes)) if (batch.magic === 2 && batch.baseOffset >= from) this.#note(batch, false);
+      offset = chunk.nextOffset;
+    }
+  }
+
+  /** What a batch in the log says about producers and transactions. `live`: it was just written. */
+  #note(batch: BatchView, live: boolean): void {
+    if (batch.producerId < 0) return;
+    if (!batch.isControl) {
+      this.producers.appended(batch, batch.baseOffset);
+      return;
+    }
+    const control = batch.sizeBytes > HEADER_BYTES ? readControl(batch) : null;
+    if (!control) return;
+    const firstOffset = this.producers.marked(batch.producerId, batch.producerEpoch, control.coordinatorEpoch, { timestamp: batch.maxTimestamp });
+    if (control.type !== 0 || firstOffset < 0) return;
+    const txn: AbortedTxn = { producerId: batch.producerId, firstOffset, lastOffset: batch.baseOffset, lastStableOffset: this.lastStableOffset };
+    this.#aborted.add(txn);
+    if (live) appendAborted(this.#disk, `${(this.#log.segments().at(-1) as { path: string }).path}.txnindex`, txn);
+  }
+}
+
+function failed({
+  errorCode,
+  message,
+  recordErrors,
+}: {
+  readonly errorCode: number;
+  readonly message?: string;
+  readonly recordErrors?: readonly RecordError[];
+}): AppendOutcome {
+  return {
+    errorCode,
+    baseOffset: -1,
+    logAppendTimeMs: -1,
+    logStartOffset: -1,
+    ...(message !== undefined && { message }),
+    ...(recordErrors && { recordErrors }),
+  };
+}
+
+function logConfigOf(config: TopicConfig) {
+  return {
+    segmentBytes: Math.min(config['segment.bytes'], 2 ** 31 - 1),
+    segmentMs: config['segment.ms'],
+    segmentJitterMs: config['segment.jitter.ms'],
+    segmentIndexBytes: config['segment.index.bytes'],
+    indexIntervalBytes: config['index.interval.bytes'],
+  };
+}

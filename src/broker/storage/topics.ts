@@ -1,0 +1,379 @@
+/**
+ * All topics of the broker with their partitions: opened at start from the metadata and the data directories, created,
+ * grown, reconfigured and removed while it runs.
+ *
+ * Order of changes, so that a crash at any moment leaves something whole: a new topic is durable in the metadata before
+ * its directories are made (they are made at the next start if need be); a removed topic's directories are renamed to
+ * `…-delete` before the metadata forgets it, so a directory without metadata is never a leftover. One that is there all
+ * the same was brought by somebody, e.g. from another broker: it is taken over with the id in its partition.metadata.
+ */
+import { statfsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { ErrorCode } from '../../kafka/errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { errorText } from '../../lib/errors.ts';
+import type { FileSystem } from '../../lib/files.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Damage } from '../../wal/recover.ts';
+import type { Metadata, MetadataCommand, MetadataReply, TopicImage } from '../coordinator/metadata.ts';
+import type { BrokerSettings } from '../settings.ts';
+import { effectiveTopicConfig, type TopicConfig } from '../topic-config.ts';
+import { type Offsets, readOffsets, writeOffsets } from './checkpoints.ts';
+import { deletedDirName, parsePartitionDir, randomUuid, readPartitionMetadata } from './data-dir.ts';
+import { Partition } from './partition.ts';
+
+const RECOVERY_POINTS = 'recovery-point-offset-checkpoint';
+const LOG_STARTS = 'log-start-offset-checkpoint';
+const HIGH_WATERMARKS = 'replication-offset-checkpoint';
+const LEGAL = /^[a-zA-Z0-9._-]{1,249}$/;
+
+export const OFFSETS_TOPIC = '__consumer_offsets';
+export const TRANSACTIONS_TOPIC = '__transaction_state';
+
+/** One topic as handlers see it. */
+export interface Topic {
+  readonly name: string;
+  readonly id: string;
+  readonly internal: boolean;
+  /** Own settings, as written. */
+  readonly overrides: Readonly<Record<string, string>>;
+  /** Settings in force. */
+  readonly config: TopicConfig;
+  readonly partitions: readonly Partition[];
+}
+
+interface MutableTopic extends Topic {
+  overrides: Readonly<Record<string, string>>;
+  config: TopicConfig;
+  readonly partitions: Partition[];
+}
+
+/** Kafka code and, where there is more to say, text. */
+export interface Outcome {
+  readonly errorCode: number;
+  readonly message?: string;
+}
+
+export interface TopicStoreOptions {
+  readonly dirs: readonly string[];
+  readonly disk: FileSystem;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly settings: BrokerSettings;
+  readonly metadata: Metadata;
+  readonly changeMetadata: (command: MetadataCommand) => Promise<MetadataReply>;
+  /** Something was lost on disk. */
+  readonly onDamage: (partition: string, damage: Damage) => void;
+  /** Partitions that exist no longer; whoever waits for them must look again. */
+  readonly onRemoved: (topic: string, partitions: readonly Partition[]) => void;
+}
+
+export class TopicStore {
+  readonly dirs: readonly string[];
+  readonly #options: TopicStoreOptions;
+  readonly #byName = new Map<string, MutableTopic>();
+  readonly #byId = new Map<string, MutableTopic>();
+  /** Creations under way, so that a second one waits instead of failing. */
+  readonly #creating = new Map<string, Promise<Outcome>>();
+  readonly #erasing = new Set<{ cancel(): void }>();
+
+  constructor(options: TopicStoreOptions) {
+    this.#options = options;
+    this.dirs = options.dirs;
+  }
+
+  get(name: string): Topic | undefined {
+    return this.#byName.get(name);
+  }
+  byId(id: string): Topic | undefined {
+    return this.#byId.get(id);
+  }
+  /** All topics, sorted by name. */
+  all(): Topic[] {
+    return [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+  partition(topic: string, index: number): Partition | undefined {
+    return this.#byName.get(topic)?.partitions[index];
+  }
+  *allPartitions(): IterableIterator<Partition> {
+    for (const topic of this.#byName.values()) yield* topic.partitions;
+  }
+
+  isLegalName(name: string): boolean {
+    return LEGAL.test(name) && name !== '.' && name !== '..';
+  }
+  /** Why a topic may not be called so, or null. Names that differ in `.` and `_` alone collide in metrics, as in Kafka. */
+  nameError(name: string): string | null {
+    if (name === '') return 'Topic name is invalid: the empty string is not allowed';
+    if (name === '.' || name === '..') return `Topic name is invalid: '${name}' is not allowed`;
+    if (name.length > 249) return `Topic name is invalid: the length of '${name}' is longer than the max allowed length 249`;
+    if (!LEGAL.test(name)) return `Topic name is invalid: '${name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'`;
+    const folded = name.replaceAll('.', '_');
+    for (const other of this.#byName.keys()) {
+      if (other !== name && other.replaceAll('.', '_') === folded) return `Topic '${name}' collides with existing topic: ${other}`;
+    }
+    return null;
+  }
+  /** Topics clients may not write to. */
+  isGuarded(name: string): boolean {
+    return this.#byName.get(name)?.internal === true;
+  }
+
+  // ---- opening ----
+
+  /** Opens everything; `cleanDirs`: those whose last user stopped cleanly. */
+  async open(cleanDirs: ReadonlySet<string>): Promise<void> {
+    const found = this.#eraseLeftovers();
+    await this.#adopt(found);
+    const points = new Map(this.dirs.map((dir) => [dir, this.#checkpoints(dir)]));
+    for (const image of this.#options.metadata.topics.values()) {
+      const topic = this.#remember(image);
+      for (let index = 0; index < image.partitions; index++) {
+        const dir = found.get(`${image.name}-${index}`) ?? this.#emptiestDir();
+        topic.partitions.push(this.#openPartition(topic, index, { dir, clean: cleanDirs.has(dir), points: points.get(dir) as DirCheckpoints }));
+      }
+    }
+  }
+
+  #checkpoints(dir: string): DirCheckpoints {
+    return { recovery: readOffsets(this.#options.disk, join(dir, RECOVERY_POINTS)), starts: readOffsets(this.#options.disk, join(dir, LOG_STARTS)) };
+  }
+
+  /** Deletes directories on their way out; answers where each partition lies. */
+  #eraseLeftovers(): Map<string, string> {
+    const found = new Map<string, string>();
+    for (const dir of this.dirs) {
+      for (const name of this.#options.disk.readdir(dir)) {
+        if (name.endsWith('-delete')) this.#options.disk.rmdir(join(dir, name));
+        else if (parsePartitionDir(name)) found.set(name, dir);
+      }
+    }
+    return found;
+  }
+
+  /** Takes over partitions that the metadata does not know. */
+  async #adopt(found: ReadonlyMap<string, string>): Promise<void> {
+    const strays = new Map<string, { id: string; count: number }>();
+    for (const [name, dir] of found) {
+      const parsed = parsePartitionDir(name);
+      if (!parsed || this.#options.metadata.topics.has(parsed.topic) || !this.isLegalName(parsed.topic)) continue;
+      const stray = strays.get(parsed.topic) ?? { id: readPartitionMetadata(this.#options.disk, join(dir, name)) ?? randomUuid(), count: 0 };
+      strays.set(parsed.topic, { ...stray, count: Math.max(stray.count, parsed.index + 1) });
+    }
+    for (const [name, { id, count }] of strays) {
+      await this.#options.changeMetadata({ kind: 'create-topic', topic: { name, id, partitions: count, configs: {} } });
+      this.#options.log.warn({ topic: name }, `found topic ${name} with ${count} partition(s) in ${this.dirs.join(', ')}; taken over with default settings`);
+    }
+  }
+
+  #remember(image: TopicImage): MutableTopic {
+    const topic: MutableTopic = {
+      name: image.name,
+      id: image.id,
+      internal: image.name === OFFSETS_TOPIC || image.name === TRANSACTIONS_TOPIC,
+      overrides: image.configs,
+      config: effectiveTopicConfig(image.configs, this.#options.settings.server),
+      partitions: [],
+    };
+    this.#byName.set(topic.name, topic);
+    this.#byId.set(topic.id, topic);
+    return topic;
+  }
+
+  #openPartition(topic: Topic, index: number, from: { readonly dir: string; readonly clean: boolean; readonly points: DirCheckpoints | null }): Partition {
+    const label = `${topic.name}-${index}`;
+    return new Partition({
+      topic: topic.name,
+      topicId: topic.id,
+      index,
+      dataDir: from.dir,
+      disk: this.#options.disk,
+      clock: this.#options.clock,
+      config: topic.config,
+      clean: from.clean,
+      recoveryPoint: from.points?.recovery.get(label) ?? 0,
+      logStartOffset: from.points?.starts.get(label) ?? 0,
+      onDamage: (damage) => this.#options.onDamage(label, damage),
+    });
+  }
+
+  /** New partitions go where the fewest are, as in Kafka. */
+  #emptiestDir(): string {
+    const counts = new Map(this.dirs.map((dir) => [dir, 0]));
+    for (const partition of this.allPartitions()) counts.set(partition.dataDir, (counts.get(partition.dataDir) ?? 0) + 1);
+    return this.dirs.reduce((best, dir) => ((counts.get(dir) as number) < (counts.get(best) as number) ? dir : best));
+  }
+
+  // ---- changing ----
+
+  /** Makes a topic; its partitions are usable when this resolves. */
+  create(name: string, spec: { readonly partitions: number; readonly overrides: Readonly<Record<string, string>> }): Promise<Outcome> {
+    const running = this.#creating.get(name);
+    if (running) return running.then(() => ({ errorCode: ErrorCode.TOPIC_ALREADY_EXISTS, message: `Topic '${name}' already exists.` }));
+    const work = this.#create(name, spec).finally(() => this.#creating.delete(name));
+    this.#creating.set(name, work);
+    return work;
+  }
+
+  async #create(name: string, spec: { readonly partitions: number; readonly overrides: Readonly<Record<string, string>> }): Promise<Outcome> {
+    const image: TopicImage = { name, id: randomUuid(), partitions: spec.partitions, configs: spec.overrides };
+    const { errorCode } = await this.#options.changeMetadata({ kind: 'create-topic', topic: image });
+    if (errorCode !== ErrorCode.NONE) return { errorCode };
+    const topic = this.#remember(image);
+    try {
+      this.#grow(topic, spec.partitions);
+    } catch (error) {
+      this.#options.log.error({ err: error, topic: name }, `cannot make the partitions of ${name}: ${errorText(error)}`);
+      await this.remove(name);
+      return { errorCode: ErrorCode.KAFKA_STORAGE_ERROR, message: errorText(error) };
+    }
+    return { errorCode: ErrorCode.NONE };
+  }
+
+  #grow(topic: MutableTopic, count: number): void {
+    while (topic.partitions.length < count) {
+      topic.partitions.push(this.#openPartition(topic, topic.partitions.length, { dir: this.#emptiestDir(), clean: false, points: null }));
+    }
+  }
+
+  /** Creation through Metadata: defaults, and no error when somebody was faster. */
+  async autoCreate(name: string): Promise<Outcome> {
+    const message = this.nameError(name);
+    if (message) return { errorCode: ErrorCode.INVALID_TOPIC_EXCEPTION, message };
+    const outcome = await this.create(name, { partitions: this.#options.settings.own['num.partitions'], overrides: {} });
+    if (outcome.errorCode === ErrorCode.NONE)
+      this.#options.log.info({ topic: name }, `created topic ${name}, asked for by a client (auto.create.topics.enable)`);
+    return outcome.errorCode === ErrorCode.TOPIC_ALREADY_EXISTS ? { errorCode: ErrorCode.NONE } : outcome;
+  }
+
+  async addPartitions(name: string, count: number): Promise<Outcome> {
+    const topic = this.#byName.get(name);
+    if (!topic) return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION };
+    const { errorCode } = await this.#options.changeMetadata({ kind: 'grow-topic', name, partitions: count });
+    if (errorCode !== ErrorCode.NONE) return { errorCode };
+    try {
+      this.#grow(topic, count);
+      return { errorCode };
+    } catch (error) {
+      return { errorCode: ErrorCode.KAFKA_STORAGE_ERROR, message: errorText(error) };
+    }
+  }
+
+  async remove(name: string): Promise<Outcome> {
+    const topic = this.#byName.get(name);
+    if (!topic) return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION };
+    this.#byName.delete(name);
+    this.#byId.delete(topic.id);
+    await Promise.all(topic.partitions.map((partition) => partition.close(false)));
+    const doomed = topic.partitions.map((partition) => {
+      const to = join(partition.dataDir, deletedDirName(name, partition.index));
+      this.#options.disk.rename(partition.dir, to);
+      return to;
+    });
+    for (const dir of new Set(topic.partitions.map(({ dataDir }) => dataDir))) this.#options.disk.syncDir(dir);
+    const { errorCode } = await this.#options.changeMetadata({ kind: 'delete-topic', name });
+    this.#options.onRemoved(name, topic.partitions);
+    this.#eraseLater(doomed, topic.config['file.delete.delay.ms']);
+    return { errorCode };
+  }
+
+  #eraseLater(paths: readonly string[], delayMs: number): void {
+    const timer = this.#options.clock.after(delayMs, () => {
+      this.#erasing.delete(timer);
+      for (const path of paths) this.#options.disk.rmdir(path);
+    });
+    this.#erasing.add(timer);
+  }
+
+  async setConfigs(name: string, overrides: Readonly<Record<string, string>>): Promise<void> {
+    await this.#options.changeMetadata({ kind: 'set-topic-configs', name, configs: overrides });
+    const topic = this.#byName.get(name);
+    if (!topic) return;
+    topic.overrides = overrides;
+    this.#reconfigure(topic);
+  }
+
+  async setBrokerConfigs(isDefault: boolean, values: Readonly<Record<string, string>>): Promise<void> {
+    await this.#options.changeMetadata({ kind: 'set-broker-configs', nodeId: isDefault ? null : this.#nodeId, configs: values });
+    this.#options.settings.setDynamic(isDefault, values);
+    for (const topic of this.#byName.values()) this.#reconfigure(topic);
+  }
+
+  get #nodeId(): number {
+    return this.#options.settings.own['broker.id'] ?? this.#options.settings.own['node.id'] ?? 0;
+  }
+
+  #reconfigure(topic: MutableTopic): void {
+    topic.config = effectiveTopicConfig(topic.overrides, this.#options.settings.server);
+    for (const partition of topic.partitions) partition.configure(topic.config);
+  }
+
+  /** Moves the start of a partition up for good: the new start is on disk before any segment goes. */
+  async raiseLogStart(partition: Partition, offset: number): Promise<void> {
+    if (offset <= partition.logStartOffset) return;
+    await partition.sync();
+    this.writeLogStarts(new Map([[partition, offset]]));
+    partition.deleteBefore(offset);
+  }
+
+  // ---- keeping ----
+
+  /** Writes `recovery-point-…` and `replication-offset-checkpoint`: where recovery may begin. */
+  writeRecoveryPoints(): void {
+    for (const dir of this.dirs) {
+      const mine = [...this.allPartitions()].filter(({ dataDir }) => dataDir === dir);
+      writeOffsets(
+        this.#options.disk,
+        join(dir, RECOVERY_POINTS),
+        mine.map(({ topic, index, recoveryPoint }) => ({ topic, index, offset: recoveryPoint })),
+      );
+      writeOffsets(
+        this.#options.disk,
+        join(dir, HIGH_WATERMARKS),
+        mine.map(({ topic, index, highWatermark }) => ({ topic, index, offset: highWatermark })),
+      );
+    }
+  }
+
+  /** Writes `log-start-offset-checkpoint` for partitions that begin above their first segment; `raised` are about to. */
+  writeLogStarts(raised: ReadonlyMap<Partition, number> = new Map()): void {
+    for (const dir of this.dirs) {
+      const entries = [...this.allPartitions()]
+        .filter(({ dataDir }) => dataDir === dir)
+        .map((partition) => ({ topic: partition.topic, index: partition.index, offset: raised.get(partition) ?? partition.logStartOffset }))
+        .filter(({ offset }) => offset > 0);
+      writeOffsets(this.#options.disk, join(dir, LOG_STARTS), entries);
+    }
+  }
+
+  /** Size of the volume of a data directory; -1 where the system does not say. */
+  volume(dir: string): { readonly totalBytes: number; readonly usableBytes: number } {
+    try {
+      const { bsize, blocks, bavail } = statfsSync(dir);
+      return { totalBytes: blocks * bsize, usableBytes: bavail * bsize };
+    } catch {
+      return { totalBytes: -1, usableBytes: -1 };
+    }
+  }
+
+  /** Closes all partitions. True when everything is safely on disk. */
+  async close(clean: boolean): Promise<boolean> {
+    for (const timer of this.#erasing) timer.cancel();
+    let allClean = clean;
+    for (const partition of this.allPartitions()) {
+      try {
+        await partition.close(clean);
+        if (partition.log.failure) allClean = false;
+      } catch (error) {
+        allClean = false;
+        this.#options.log.error({ err: error }, `cannot close ${basename(partition.dir)}: ${errorText(error)}`);
+      }
+    }
+    return allClean;
+  }
+}
+
+interface DirCheckpoints {
+  readonly recovery: Offsets;
+  readonly starts: Offsets;
+}
