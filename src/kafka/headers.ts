@@ -54,7 +54,7 @@ export interface CallId<A extends AnyApi> {
  * @throws ProtocolError if the version cannot carry the message
  */
 export function encodeResponse<A extends AnyApi>({ api, version, correlationId }: CallId<A>, body: ResponseDraft<A>): Buffer[] {
-  const writer = new ByteWriter(256);
+  const writer = new ByteWriter(256, true);
   writer.reserve(4);
   writer.i32(correlationId);
   if (hasResponseTags(api, version)) writer.i8(0);
@@ -65,7 +65,7 @@ export function encodeResponse<A extends AnyApi>({ api, version, correlationId }
 /** A whole request frame, in parts to be written in order. */
 export function encodeRequest<A extends AnyApi>(call: CallId<A> & { readonly clientId: string | null }, body: RequestDraft<A>): Buffer[] {
   const { api, version, correlationId, clientId } = call;
-  const writer = new ByteWriter(256);
+  const writer = new ByteWriter(256, true);
   writer.reserve(4);
   writer.i16(api.key);
   writer.i16(version);

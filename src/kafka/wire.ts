@@ -27,7 +27,7 @@ function sizeOf(value: Buffer | readonly Buffer[]): number {
 
 export const wire = {
   noBytes: NO_BYTES,
-  newWriter: (): ByteWriter => new ByteWriter(64),
+  newWriter: (): ByteWriter => new ByteWriter(64, true),
 
   plainString(reader: ByteReader): string | null {
     const length = reader.i16();

@@ -162,8 +162,9 @@ export class ByteWriter {
   #partsLength = 0;
   #cut = 0;
 
-  constructor(sizeHint = 256) {
-    this.#buf = Buffer.allocUnsafeSlow(sizeHint);
+  /** @param pooled begins in Node's shared pool: ten times cheaper, but what is written must not be kept for long */
+  constructor(sizeHint = 256, pooled = false) {
+    this.#buf = pooled ? Buffer.allocUnsafe(sizeHint) : Buffer.allocUnsafeSlow(sizeHint);
   }
 
   /** Bytes written so far, attached ones included. */
