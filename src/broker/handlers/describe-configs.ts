@@ -19,7 +19,7 @@ export const describeConfigs = handle(DescribeConfigs, (request, context) => ({
       errorMessage: failed ? found.message : null,
       resourceType: asked.resourceType,
       resourceName: asked.resourceName,
-      configs: failed ? [] : select(found, asked, context.version).map((entry) => shown(entry, request)),
+      configs: failed ? [] : select(found, asked, context.version).map((entry) => shown(entry, request, context.version)),
     };
   }),
 }));
@@ -59,12 +59,12 @@ function select(entries: readonly ConfigEntry[], { configurationKeys: keys }: As
   return entries.filter(({ name }) => keys.includes(name));
 }
 
-function shown(entry: ConfigEntry, { includeSynonyms, includeDocumentation }: Request) {
+function shown(entry: ConfigEntry, { includeSynonyms, includeDocumentation }: Request, version: number) {
   return {
     name: entry.name,
     value: entry.value,
     readOnly: entry.readOnly,
-    isDefault: entry.source === SOURCE.builtIn,
+    isDefault: version === 0 && entry.source === SOURCE.builtIn,
     configSource: entry.source,
     isSensitive: entry.isSensitive,
     synonyms: includeSynonyms ? entry.synonyms : [],
