@@ -1,6 +1,6 @@
 /**
  * A disk in memory for tests, worse than any real one. It keeps what programs see apart from what survives:
- *  - bytes become durable by sync alone, names by a sync of their directory alone; {@link MemoryDisk.crash} takes the rest
+ *  - bytes become durable by sync alone, names (of directories too) by a sync of their directory alone; {@link MemoryDisk.crash} takes the rest
  *    away, or with `tear` keeps some of it: any of the un-synced sectors, in or out of order, and the first few names;
  *  - a failed sync forgets what it should have written (Linux marks such pages clean): later syncs do not bring it back;
  *  - a write that does not fit writes what does, then fails with ENOSPC.
@@ -121,6 +121,10 @@ export class MemoryDisk implements FileSystem {
     const keep = options.tear ? Math.floor(this.#random() * (this.#pending.length + 1)) : 0;
     for (const change of this.#pending.slice(0, keep)) change.apply(this.#durableNames);
     this.#pending = [];
+    for (const path of [...this.#durableNames.keys()].sort()) {
+      const parent = dirname(path);
+      if (parent !== '/' && this.#durableNames.get(parent) !== 'directory') this.#durableNames.delete(path);
+    }
     const all = new Set<Inode>();
     for (const node of this.#durableNames.values()) if (node !== 'directory') all.add(node);
     for (const inode of all) this.#lose(inode, options.tear === true);

@@ -27,7 +27,7 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
 };
 
 export interface LogOptions {
-  /** Made when absent. */
+  /** Made when absent; the directory above it, if that is new too, is for the owner to sync. */
   readonly dir: string;
   readonly disk: FileSystem;
   readonly clock: Clock;

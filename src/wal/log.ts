@@ -15,7 +15,7 @@
  *
  * Above 400 lines because the invariants of offsets, segments and recovery point meet here and are read together.
  */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { AppError, CorruptLogError } from '../lib/errors.ts';
 import { type FileSystem, StorageError } from '../lib/files.ts';
@@ -48,6 +48,8 @@ export class Log {
   #rollJitterMs = 0;
   /** Names in the directory changed since it was last synced. */
   #namesUnsynced = false;
+  /** The log's own directory may be new, and its name in the one above not yet durable. */
+  #parentUnsynced = false;
   #failure: StorageError | null = null;
   #closed = false;
   readonly #sync = new GroupSync(() => this.#syncNow());
@@ -84,12 +86,12 @@ export class Log {
 
   #load(options: LogOptions): void {
     const disk = this.#disk;
+    this.#parentUnsynced = !this.#readOnly && (!options.clean || disk.stat(this.dir) === null);
     if (!this.#readOnly) disk.mkdir(this.dir);
     this.#segments = listSegments(this.#shop, tidyDirectory(this.#shop));
     if (this.#segments.length === 0) {
       this.#nextOffset = options.startOffset ?? options.recoveryPoint ?? 0;
       this.#addSegment(this.#nextOffset);
-      if (!this.#readOnly) this.#syncNames();
     } else if (options.clean) this.#resume(options.recoveryPoint ?? 0);
     else this.#recover(0, options.recoveryPoint ?? 0);
     this.#logStartOffset = Math.max(options.logStartOffset ?? 0, this.#first.baseOffset);
@@ -304,6 +306,8 @@ export class Log {
 
   #syncNames(): void {
     this.#disk.syncDir(this.dir);
+    if (this.#parentUnsynced) this.#disk.syncDir(dirname(this.dir));
+    this.#parentUnsynced = false;
     this.#namesUnsynced = false;
   }
 
@@ -348,22 +352,21 @@ export class Log {
 
   #read(offset: number, maxBytes: number, upTo: number): Chunk {
     if (offset >= upTo) return { bytes: Buffer.alloc(0), nextOffset: offset };
-    let { segment, position } = this.#find(offset);
+    const known = this.#hints.find(offset);
+    let { segment, position } = known ?? this.#find(offset);
     let i = this.#segments.indexOf(segment);
     while (position >= segment.sizeBytes && segment !== this.#active) {
       segment = this.#segments[++i] as Segment;
       position = 0;
     }
     const limitOffset = this.#segments[i + 1]?.baseOffset ?? this.#nextOffset;
-    const read = readBatches(this.#use(segment), { position, offset, maxBytes, upTo, limitOffset });
-    this.#hints.remember(read.nextOffset, segment, position + read.bytes.length);
+    const read = readBatches(this.#use(segment), { position, offset, maxBytes, upTo, limitOffset, exact: known !== null });
+    if (read.bytes.length > 0) this.#hints.remember(read.nextOffset, segment, position + read.bytes.length);
     return read;
   }
 
-  /** The segment of an offset, and the position of its batch in there; from a remembered read if possible. */
+  /** The segment of an offset, and the position of its batch in there, by the index. */
   #find(offset: number): { segment: Segment; position: number } {
-    const known = this.#hints.find(offset);
-    if (known) return known;
     const segment = this.#segmentOf(offset);
     return { segment, position: this.#use(segment).locate(offset, this.#config.indexIntervalBytes) };
   }

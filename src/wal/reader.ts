@@ -3,7 +3,7 @@
  * checksum is looked at; a bad batch is repaired away (put aside, reported through the log's `onDamage`) and reading goes
  * on behind it, so a reader never stops for damage and never hands it out.
  */
-import { BatchView, sizeAt } from '../records/batch.ts';
+import { BatchView, readI64, sizeAt } from '../records/batch.ts';
 import type { Log } from './log.ts';
 import { isSound, lastOffsetAt } from './scan.ts';
 
@@ -30,6 +30,8 @@ export class LogReader {
   #chunk: Buffer = Buffer.alloc(0);
   #at = 0;
   #offset: number;
+  /** A batch was handed out since the start: the next one must begin behind it. */
+  #moving = false;
 
   constructor(log: Log, offset: number, options: ReaderOptions = {}) {
     this.#log = log;
@@ -49,6 +51,7 @@ export class LogReader {
     this.#offset = offset;
     this.#chunk = Buffer.alloc(0);
     this.#at = 0;
+    this.#moving = false;
   }
 
   /**
@@ -60,7 +63,7 @@ export class LogReader {
     for (;;) {
       if (this.#at >= this.#chunk.length && !this.#fill(upTo)) return null;
       const at = this.#at;
-      if (this.#verify && !isSound(this.#chunk, at)) {
+      if (this.#verify && !(isSound(this.#chunk, at) && (!this.#moving || readI64(this.#chunk, at) >= this.#offset))) {
         this.#chunk = Buffer.alloc(0);
         this.#at = 0;
         this.#log.repairAt(this.#offset);
@@ -70,6 +73,7 @@ export class LogReader {
       if (batch.baseOffset >= upTo) return null;
       if (batch.baseOffset > this.#offset) this.#onGap(this.#offset, batch.baseOffset);
       this.#at = at + sizeAt(this.#chunk, at);
+      this.#moving = true;
       this.#offset = lastOffsetAt(this.#chunk, at) + 1;
       return batch;
     }

@@ -3,7 +3,7 @@
  * from log.ts because none of it knows more than one segment.
  */
 import { CorruptLogError } from '../lib/errors.ts';
-import { BatchView, magicAt, sizeAt } from '../records/batch.ts';
+import { BatchView, magicAt, readI64, sizeAt } from '../records/batch.ts';
 import { RecordCursor } from '../records/cursor.ts';
 import type { Chunk, TimedOffset } from './config.ts';
 import { HeaderScanner, lastOffsetAt, MIN_BATCH_BYTES, maxTimestampAt } from './scan.ts';
@@ -19,6 +19,8 @@ export interface ReadRange {
   readonly upTo: number;
   /** No offset from here on can be in this segment: base of the next one, or the end of the log. */
   readonly limitOffset: number;
+  /** The batch must begin at `offset` or later: the last read ended there. Else it may contain `offset`. */
+  readonly exact: boolean;
 }
 
 /** @throws CorruptLogError when the bytes at a place where a batch must begin are none */
@@ -37,8 +39,10 @@ export function readBatches(segment: Segment, range: ReadRange): Chunk {
     if (size < MIN_BATCH_BYTES || magic < 0 || magic > 2 || end + size > left) throw noBatch(segment, range.position + end);
     if (end + size > buf.length) break;
     const last = lastOffsetAt(buf, end);
-    if (last < nextOffset || last >= range.limitOffset) throw noBatch(segment, range.position + end);
-    if (new BatchView(buf, end).baseOffset >= range.upTo) break;
+    const base = readI64(buf, end);
+    const early = base < nextOffset && (end > 0 || range.exact);
+    if (early || last < nextOffset || last >= range.limitOffset) throw noBatch(segment, range.position + end);
+    if (base >= range.upTo) break;
     end += size;
     nextOffset = last + 1;
   }

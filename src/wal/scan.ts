@@ -236,9 +236,9 @@ export function verifyScan(file: LogFile, range: ScanRange, visit: (batch: GoodB
   const bad: BadRange[] = [];
   let position = range.position;
   let goodBytes = range.position;
-  let expected = range.firstOffset;
+  const here = { ...range };
   while (position < file.sizeBytes) {
-    const here = { ...range, firstOffset: expected };
+    const expected = here.firstOffset;
     let batch = goodAt(file, window, position, here);
     if (batch && batch.baseOffset > expected && jumpDenied(file, window, batch, here)) batch = null;
     if (!batch) {
@@ -257,7 +257,7 @@ export function verifyScan(file: LogFile, range: ScanRange, visit: (batch: GoodB
     visit(batch);
     position = batch.position + batch.sizeBytes;
     goodBytes = position;
-    expected = batch.lastOffset + 1;
+    here.firstOffset = batch.lastOffset + 1;
   }
-  return { bad, goodBytes, nextOffset: expected };
+  return { bad, goodBytes, nextOffset: here.firstOffset };
 }

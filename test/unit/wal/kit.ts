@@ -28,6 +28,10 @@ export interface Bench {
 export function openLog(options: Partial<LogOptions> & { disk?: MemoryDisk } = {}): Bench {
   const disk = options.disk ?? new MemoryDisk();
   const clock = (options.clock as ManualClock | undefined) ?? new ManualClock();
+  if (!disk.stat('/data')) {
+    disk.mkdir('/data');
+    disk.syncDir('/');
+  }
   const damage: Damage[] = [];
   const log = Log.open({ dir: DIR, onDamage: (d) => damage.push(d), ...options, disk, clock });
   return { disk, clock, damage, log };
