@@ -26,6 +26,7 @@ function entry(kind: Kind, type: string, aliases: readonly string[], load: Catal
 
 /** By kind, in the order of the reference pages. */
 export const BUILT_IN: readonly CatalogEntry[] = [
+  entry('channel', 'file', [`${FLUME}.channel.file.FileChannel`], () => import('../channels/file.ts')),
   entry('channel', 'memory', [`${FLUME}.channel.MemoryChannel`], () => import('../channels/memory.ts')),
   entry('channel', 'pseudo', [`${FLUME}.channel.PseudoTxnMemoryChannel`], () => import('../channels/pseudo.ts')),
   entry('source', 'exec', [`${FLUME}.source.ExecSource`], () => import('../sources/exec.ts')),

@@ -1,0 +1,92 @@
+/**
+ * Who may use a directory. Node has no advisory locks, so a lock file holds its owner's process id, the start time of that
+ * process, and a name for people; a lock whose process is gone (or is another one that got the same id) counts as free.
+ * The file appears by link(2), whole or not at all, so nobody ever reads half of it.
+ */
+import { existsSync, linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AppError, errorText } from './errors.ts';
+
+/** Who holds a lock file. */
+export interface LockHolder {
+  readonly pid: number;
+  /** As it named itself, e.g. `channel c1 of agent a1`. */
+  readonly name: string;
+}
+
+/** The directory is in use. Retriable: its holder may end. */
+export class DirectoryInUseError extends AppError {
+  readonly holder: LockHolder;
+  constructor(dir: string, holder: LockHolder) {
+    const who = holder.pid === process.pid ? `${holder.name}, of this same process` : `${holder.name}, process ${holder.pid}`;
+    super('DIRECTORY_IN_USE', `Cannot lock ${dir}. The directory is already locked. It is used by ${who}`, {
+      fix: 'stop the other one, or give one of them another directory',
+      retriable: true,
+    });
+    this.holder = holder;
+  }
+}
+
+/**
+ * Takes the lock of a directory of the real disk, which must exist.
+ * @param file name of the lock file in it
+ * @param name what to call the holder
+ * @returns a function that gives it back; safe twice
+ * @throws DirectoryInUseError another live process, or another part of this one, holds it; AppError it cannot be written
+ */
+export function lockDirectory(dir: string, file: string, name: string): () => void {
+  const path = join(dir, file);
+  const mine = `${process.pid} ${startOf(process.pid)} ${name}\n`;
+  const draft = `${path}.${process.pid}.${++drafts}`;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      writeFileSync(draft, mine);
+      linkSync(draft, path);
+      return () => {
+        if (existsSync(path) && readFileSync(path, 'utf8') === mine) unlinkSync(path);
+      };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+        throw new AppError('STORAGE', `cannot lock ${dir}: ${errorText(error)}`, {
+          fix: 'make the directory writable for this user',
+          cause: error,
+          retriable: true,
+        });
+      }
+      const holder = lockHolder(path);
+      if (holder !== null || attempt === 3) throw new DirectoryInUseError(dir, holder ?? { pid: 0, name: 'somebody who keeps taking it' });
+      if (existsSync(path)) unlinkSync(path);
+    } finally {
+      if (existsSync(draft)) unlinkSync(draft);
+    }
+  }
+}
+
+let drafts = 0;
+
+/** The live holder of a lock file, or null. */
+export function lockHolder(path: string): LockHolder | null {
+  const [pid, start, ...name] = existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ') : [];
+  const id = Number(pid);
+  if (!Number.isInteger(id) || id <= 0) return null;
+  const now = startOf(id);
+  return now !== '' && now === (start ?? '') ? { pid: id, name: name.join(' ') || 'somebody' } : null;
+}
+
+/** Something that tells two processes with one id apart: the start time from /proc, or "alive" where there is none; empty = no such process. */
+function startOf(pid: number): string {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    // A killed process that nobody has waited for yet holds nothing.
+    return fields[0] === 'Z' || fields[0] === 'X' ? '' : (fields[19] ?? '');
+  } catch {
+    try {
+      process.kill(pid, 0);
+      return existsSync('/proc/self/stat') ? '' : 'alive';
+    } catch {
+      return '';
+    }
+  }
+}
