@@ -68,7 +68,7 @@ function call(socket: Socket, parts: readonly Buffer[]): Promise<Buffer | null> 
 }
 
 function records(version: number): Buffer {
-  if (version < 3) return writeMessageSet([{ offset: 0, timestamp: 1, key: null, value: Buffer.from('v') }], { magic: version < 2 ? 0 : 1, codec: 0 });
+  if (version < 3) return writeMessageSet(version < 2 ? 0 : 1, [{ offset: 0, timestamp: 1, key: null, value: Buffer.from('v') }]);
   const builder = new BatchBuilder();
   builder.append(null, Buffer.from('v'), Date.now());
   return builder.finish();

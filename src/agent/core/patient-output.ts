@@ -45,8 +45,6 @@ export class PatientOutput {
         // A channel that is only full has waited its keep-alive already: come back soon.
         await this.#ctx.clock.sleep(error instanceof ChannelFullError ? PAUSE_MS.minMs : backoff.next(), signal);
         if (signal.aborted) return false;
-        // The runner counts what is put as received, each time; this was received once.
-        this.#ctx.counters.EventReceivedCount -= length;
       }
     }
   }

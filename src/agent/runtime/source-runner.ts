@@ -95,21 +95,13 @@ export class SourceRunner implements Output {
   async put(batch: Event[]): Promise<void> {
     const { counters } = this;
     const routing = this.#routing as Routing;
-    const before = batch.length;
-    counters.EventReceivedCount += before;
-    let events: Event[];
-    try {
-      events = routing.intercept(batch);
-    } catch (error) {
-      counters.GenericProcessingFail++;
-      this.#refused(error);
-      throw error;
-    }
+    const { events, before } = this.#intercepted(batch, routing);
     if (events.length > 0) {
       try {
         this.unrouted += await routing.store(events, this.#abort.signal);
       } catch (error) {
         counters.ChannelWriteFail++;
+        this.#refusedBatches.set(batch, { events, before });
         this.#refused(error);
         throw error;
       }
@@ -118,6 +110,24 @@ export class SourceRunner implements Output {
     counters.EventAcceptedCount += before;
     this.progressAt = this.#base.clock.now();
     if (this.#refusedSince !== 0) this.#accepted();
+  }
+
+  /** Batches that were refused, with what the interceptors made of them (null: one threw): put again they are neither changed nor counted twice. */
+  readonly #refusedBatches = new WeakMap<Event[], { readonly events: Event[] | null; readonly before: number }>();
+
+  #intercepted(batch: Event[], routing: Routing): { readonly events: Event[]; readonly before: number } {
+    const refused = this.#refusedBatches.get(batch);
+    if (refused?.events) return { events: refused.events, before: refused.before };
+    const before = batch.length;
+    if (!refused) this.counters.EventReceivedCount += before;
+    try {
+      return { events: routing.intercept(batch), before };
+    } catch (error) {
+      this.counters.GenericProcessingFail++;
+      this.#refusedBatches.set(batch, { events: null, before });
+      this.#refused(error);
+      throw error;
+    }
   }
 
   #create(): Lifecycle {

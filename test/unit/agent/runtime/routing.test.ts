@@ -124,6 +124,23 @@ describe('a source’s output', () => {
     expect(notes.bodies).toEqual(['1', "1'", '2', "2'"]);
   });
 
+  it('changes and counts a batch once, however often it is put again', async () => {
+    const from = new HandSource();
+    const notes = new Notes();
+    const mark = interceptorOf('i1', (batch) => {
+      for (const event of batch) event.body = Buffer.from(`${event.body}!`);
+      return batch;
+    });
+    await started({ channels: [channel('c1', {}, notes.spec)], sources: [source('r1', from.spec, ['c1'], { interceptors: [mark] })] });
+    const batch: Event[] = [{ headers: {}, body: Buffer.from('a') }];
+    notes.refusal = new Error('full');
+    await expect(from.ctx?.output.put(batch)).rejects.toThrow('full');
+    notes.refusal = undefined;
+    await from.ctx?.output.put(batch);
+    expect(notes.bodies).toEqual(['a!']);
+    expect(from.ctx?.counters).toMatchObject({ EventReceivedCount: 1, EventAcceptedCount: 1, ChannelWriteFail: 1 });
+  });
+
   it('runs interceptors in order, stops at an empty batch, and stores nothing when one throws', async () => {
     const from = new HandSource();
     const notes = new Notes();
