@@ -34,7 +34,10 @@ export interface LogOptions {
   readonly config?: Partial<LogConfig>;
   /** The last stop was clean: trust the files, scan nothing. Default false. */
   readonly clean?: boolean;
-  /** Everything below was durable when the owner last wrote it down. Default 0: verify all of an unclean log. */
+  /**
+   * Everything below was durable when the owner last wrote it down. Default 0: verify all of an unclean log. After a clean
+   * stop it is the end of the log; if the log ends elsewhere, the difference is verified or reported missing.
+   */
   readonly recoveryPoint?: number;
   /** First offset of a log that has no segment yet. */
   readonly startOffset?: number;

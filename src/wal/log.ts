@@ -92,7 +92,7 @@ export class Log {
     if (this.#segments.length === 0) {
       this.#nextOffset = options.startOffset ?? options.recoveryPoint ?? 0;
       this.#addSegment(this.#nextOffset);
-    } else if (options.clean) this.#resume(options.recoveryPoint ?? 0);
+    } else if (options.clean) this.#resume(options.recoveryPoint);
     else this.#recover(0, options.recoveryPoint ?? 0);
     this.#logStartOffset = Math.max(options.logStartOffset ?? 0, this.#first.baseOffset);
     if (this.#logStartOffset > this.#nextOffset) this.#skipTo(this.#logStartOffset);
@@ -100,16 +100,21 @@ export class Log {
     this.#pickJitter();
   }
 
-  /** After a clean stop: look at nothing but the end. */
-  #resume(recoveryPoint: number): void {
+  /**
+   * After a clean stop: look at nothing but the end. When that is not where the owner left it, a foreign file was put in or
+   * the last offset is wrong: verify what lies behind.
+   */
+  #resume(recoveryPoint: number | undefined): void {
+    const last = this.#segments.length - 1;
     try {
       this.#nextOffset = this.#active.resume(this.#config.indexIntervalBytes);
     } catch (error) {
       if (!(error instanceof CorruptLogError)) throw error;
-      this.#recover(this.#segments.length - 1, Math.max(recoveryPoint, this.#active.baseOffset), false);
+      this.#recover(last, Math.max(recoveryPoint ?? 0, this.#active.baseOffset), false);
       return;
     }
-    this.#goOnAt(recoveryPoint);
+    if (recoveryPoint !== undefined && this.#nextOffset > recoveryPoint) this.#recover(last, recoveryPoint);
+    else this.#goOnAt(recoveryPoint ?? 0);
   }
 
   /** Verifies the segments from index `from` on, as far as they reach beyond the recovery point. */
@@ -340,12 +345,13 @@ export class Log {
    */
   read(offset: number, maxBytes: number, upTo: number = this.#nextOffset): Chunk | null {
     if (offset < this.#logStartOffset || offset > this.#nextOffset) return null;
-    for (;;) {
+    for (let sound = false; ; ) {
       try {
         return this.#read(offset, maxBytes, Math.min(upTo, this.#nextOffset));
       } catch (error) {
-        if (!(error instanceof CorruptLogError) || this.#readOnly || this.#failure) throw error;
-        if (!this.repair(error.file)) throw error;
+        if (!(error instanceof CorruptLogError) || this.#readOnly || this.#failure || sound) throw error;
+        // With nothing wrong in the log it was its index, which is new now: one more try.
+        sound = !this.repair(error.file);
       }
     }
   }
@@ -485,14 +491,15 @@ export class Log {
 
   // ---- verifying, closing ----
 
-  /** Verifies the segment that holds `offset` and repairs it: for readers that found a wrong checksum. */
-  repairAt(offset: number): void {
-    const segment = this.#segmentOf(offset);
-    const file = segment.file('.log');
-    const position = segment.locate(offset, this.#config.indexIntervalBytes);
-    if (this.#readOnly || !this.repair(file)) {
-      throw new CorruptLogError(`${file} is damaged at position ${position}`, { file, position });
-    }
+  /**
+   * Verifies the segment that holds `offset` and repairs it: for readers that found a wrong checksum.
+   * @returns whether there was anything to repair; its indexes are new in any case
+   * @throws CorruptLogError when the log is open for reading only
+   */
+  repairAt(offset: number): boolean {
+    const file = this.#segmentOf(offset).file('.log');
+    if (this.#readOnly) throw new CorruptLogError(`${file} is damaged at offset ${offset} or behind`, { file, position: 0 });
+    return this.repair(file);
   }
 
   /**

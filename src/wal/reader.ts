@@ -3,6 +3,7 @@
  * checksum is looked at; a bad batch is repaired away (put aside, reported through the log's `onDamage`) and reading goes
  * on behind it, so a reader never stops for damage and never hands it out.
  */
+import { AppError } from '../lib/errors.ts';
 import { BatchView, readI64, sizeAt } from '../records/batch.ts';
 import type { Log } from './log.ts';
 import { isSound, lastOffsetAt } from './scan.ts';
@@ -60,13 +61,14 @@ export class LogReader {
    * @throws StorageError; CorruptLogError when the log is open for reading only and damaged
    */
   next(upTo: number = this.#log.nextOffset): BatchView | null {
-    for (;;) {
+    for (let doubted = false; ; ) {
       if (this.#at >= this.#chunk.length && !this.#fill(upTo)) return null;
       const at = this.#at;
       if (this.#verify && !(isSound(this.#chunk, at) && (!this.#moving || readI64(this.#chunk, at) >= this.#offset))) {
         this.#chunk = Buffer.alloc(0);
         this.#at = 0;
-        this.#log.repairAt(this.#offset);
+        if (!this.#log.repairAt(this.#offset) && doubted) throw this.#unreadable();
+        doubted = true;
         continue;
       }
       const batch = new BatchView(this.#chunk, at);
@@ -77,6 +79,12 @@ export class LogReader {
       this.#offset = lastOffsetAt(this.#chunk, at) + 1;
       return batch;
     }
+  }
+
+  #unreadable(): AppError {
+    return new AppError('LOG_UNREADABLE', `what is read at offset ${this.#offset} of ${this.#log.dir} is not what a second look finds`, {
+      fix: 'check memory and disk of this machine',
+    });
   }
 
   #fill(upTo: number): boolean {

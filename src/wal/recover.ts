@@ -188,16 +188,16 @@ function report(shop: Workshop, file: LogFile, bad: BadRange, range: RecoveryRan
   shop.onDamage({ ...damage, savedAs: putAside(shop, file, damage) });
 }
 
-/** What the headers of a bad tail say of its last offset, as far as they make sense; -1 when the first does not. */
+/** What the headers of a bad tail say of its last offset, as far as they agree with themselves; -1 when the first does not. */
 function claimedEnd(file: LogFile, bad: BadRange): number {
   const scanner = new HeaderScanner(file, bad.position);
-  let next = -1;
+  let next = bad.firstOffset;
   try {
-    while (scanner.next() && (next < 0 ? bad.firstOffset : next) === scanner.baseOffset) next = scanner.lastOffset + 1;
+    while (scanner.next() && scanner.baseOffset === next && scanner.lastOffset - next + 1 === scanner.count) next = scanner.lastOffset + 1;
   } catch {
-    return next; // the headers are damaged too: what was readable so far is all there is to say
+    // The headers are damaged too: what was readable so far is all there is to say.
   }
-  return next;
+  return next > bad.firstOffset ? next : -1;
 }
 
 /** Copies bytes of the log to quarantine/ with a report beside them, both durable, and answers the copy's path. */

@@ -64,6 +64,8 @@ export class HeaderScanner {
   maxTimestamp = -1;
   leaderEpoch = -1;
   magic = 2;
+  /** Records that the header counts; 1 for an old message. */
+  count = 0;
   readonly #file: LogFile;
   #next: number;
   #chunkAt = 0;
@@ -95,6 +97,7 @@ export class HeaderScanner {
     this.lastOffset = lastOffsetAt(scratch, at);
     this.maxTimestamp = maxTimestampAt(scratch, at);
     this.leaderEpoch = this.magic === 2 ? scratch.readInt32BE(at + 12) : -1;
+    this.count = this.magic === 2 && need === HEADER_BYTES ? scratch.readInt32BE(at + 57) : 1;
     this.#next = position + this.sizeBytes;
     return true;
   }
