@@ -11,7 +11,7 @@ import type { Channel, ChannelGauges, Lease } from '../core/channel.ts';
 import { ChannelCounters } from '../core/counters.ts';
 import type { ComponentContext } from '../core/define.ts';
 import type { Event } from '../core/event.ts';
-import { type ContextBase, contextFor, zeroed } from './context.ts';
+import { type ContextBase, contextFor, placeOf, zeroed } from './context.ts';
 import type { DropReason } from './snapshot.ts';
 import { Supervised } from './supervisor.ts';
 
@@ -37,7 +37,7 @@ export class ChannelGuard {
   constructor(model: ChannelModel, base: ContextBase) {
     this.#model = model;
     this.#clock = base.clock;
-    this.#log = base.logFor(`channel ${model.name}`, `channel.${model.type}`);
+    this.#log = base.logFor(`channel ${model.name}`, placeOf(model.spec));
     this.extra = zeroed(model.spec.counters);
     this.maxBatch = model.facts.transactionCapacity ?? NO_LIMIT;
     this.supervised = new Supervised<Channel>({

@@ -34,3 +34,11 @@ export function contextFor(base: ContextBase, name: string, log: Logger, supervi
 export function zeroed(declared: Readonly<Record<string, string>> | undefined): Record<string, number> {
   return Object.fromEntries(Object.keys(declared ?? {}).map((name) => [name, 0]));
 }
+
+/**
+ * The place that log lines of a component name: its Flume class where it has one (`org.apache.flume.sink.LoggerSink`), as
+ * the greps and log parsers of ten years expect, else kind and type.
+ */
+export function placeOf({ kind, type, aliases }: { readonly kind: string; readonly type: string; readonly aliases?: readonly string[] }): string {
+  return aliases?.find((alias) => alias.startsWith('org.apache.flume.')) ?? `${kind}.${type}`;
+}

@@ -11,7 +11,7 @@ import { SinkCounters } from '../core/counters.ts';
 import type { Sealed } from '../core/event.ts';
 import type { GroupMember } from '../core/processor.ts';
 import type { Sink } from '../core/sink.ts';
-import { type ContextBase, contextFor, zeroed } from './context.ts';
+import { type ContextBase, contextFor, placeOf, zeroed } from './context.ts';
 import type { PartShop } from './part-shop.ts';
 import { Supervised } from './supervisor.ts';
 
@@ -32,7 +32,7 @@ export class SinkUnit implements GroupMember {
   constructor(model: SinkModel, base: ContextBase, shop: PartShop) {
     this.model = model;
     this.#clock = base.clock;
-    this.log = base.logFor(`sink ${model.name}`, `sink.${model.type}`);
+    this.log = base.logFor(`sink ${model.name}`, placeOf(model.spec));
     this.extra = zeroed(model.spec.counters);
     this.supervised = new Supervised<Sink>({
       kind: 'sink',

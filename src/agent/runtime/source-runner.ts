@@ -14,7 +14,7 @@ import type { Deserializer } from '../core/serializer.ts';
 import type { Output, PollableSource, Source } from '../core/source.ts';
 import type { ChannelGuard } from './channel-guard.ts';
 import { Complaint } from './complaint.ts';
-import { type ContextBase, contextFor, zeroed } from './context.ts';
+import { type ContextBase, contextFor, placeOf, zeroed } from './context.ts';
 import type { PartShop } from './part-shop.ts';
 import { polling } from './poll-loop.ts';
 import { Routing } from './routing.ts';
@@ -54,7 +54,7 @@ export class SourceRunner implements Output {
     this.channels = options.channels;
     this.#base = base;
     this.#shop = options.shop;
-    this.#log = base.logFor(`source ${model.name}`, `source.${model.type}`);
+    this.#log = base.logFor(`source ${model.name}`, placeOf(model.spec));
     this.#refusals = new Complaint(base.clock, this.#log);
     this.extra = zeroed(model.spec.counters);
     this.supervised = new Supervised<Lifecycle>({ kind: 'source', name: model.name, clock: base.clock, log: this.#log, create: () => this.#create() });
