@@ -1,10 +1,8 @@
 /**
- * One partition: a log of batches (wal/log.ts) with what Kafka keeps beside it: producer state, open and aborted
- * transactions, leader epochs.
+ * One partition: a log of batches (wal/log.ts) with what Kafka keeps beside it (partition-state.ts).
  *
  *   TOPIC-N/%020d.log .index .timeindex     the log
- *   TOPIC-N/%020d.snapshot                  producer state at that offset: at each roll, and at the end on a clean stop
- *   TOPIC-N/%020d.txnindex                  aborted transactions whose marker is in the segment
+ *   TOPIC-N/%020d.snapshot .txnindex        producers, aborted transactions
  *   TOPIC-N/leader-epoch-checkpoint         epoch → first offset
  *   TOPIC-N/partition.metadata              topic id; on disk before the first record
  *
@@ -16,23 +14,18 @@ import { join } from 'node:path';
 import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorText } from '../../lib/errors.ts';
-import { type FileSystem, readWhole, replaceWhole, StorageError } from '../../lib/files.ts';
-import { type BatchView, batches, HEADER_BYTES } from '../../records/batch.ts';
-import { readControl } from '../../records/builder.ts';
+import { type FileSystem, StorageError } from '../../lib/files.ts';
+import { batches } from '../../records/batch.ts';
 import { downConvert } from '../../records/legacy.ts';
 import { Log } from '../../wal/log.ts';
 import type { Damage } from '../../wal/recover.ts';
-import { offsetName } from '../../wal/segment.ts';
 import type { TopicConfig } from '../topic-config.ts';
-import { AbortedTxns, appendAborted, decodeAborted } from './aborted.ts';
 import { admit, type RecordError } from './admission.ts';
-import { type EpochStart, readEpochs, writeEpochs } from './checkpoints.ts';
 import { readPartitionMetadata, writePartitionMetadata } from './data-dir.ts';
-import { type AbortedTxn, ProducerState } from './producers.ts';
+import { PartitionState } from './partition-state.ts';
+import type { AbortedTxn, ProducerState } from './producers.ts';
 
 const ZSTD = 4;
-const REPLAY_BYTES = 1_048_576;
-const EPOCH_FILE = 'leader-epoch-checkpoint';
 const NONE = ErrorCode.NONE;
 const EMPTY = Buffer.alloc(0);
 
@@ -87,13 +80,10 @@ export class Partition {
   readonly index: number;
   readonly dataDir: string;
   readonly dir: string;
-  readonly producers = new ProducerState();
-  readonly #disk: FileSystem;
   readonly #clock: Clock;
-  readonly #aborted = new AbortedTxns();
   readonly #log: Log;
+  readonly #state: PartitionState;
   #config: TopicConfig;
-  #epochs: EpochStart[];
   /** Records since the last sync began, for flush.messages, and when the first of them came. */
   #unflushed = 0;
   #unflushedSince = 0;
@@ -106,11 +96,10 @@ export class Partition {
     this.index = options.index;
     this.dataDir = options.dataDir;
     this.dir = join(options.dataDir, `${options.topic}-${options.index}`);
-    this.#disk = options.disk;
     this.#clock = options.clock;
     this.#config = options.config;
-    this.#disk.mkdir(this.dir);
-    if (readPartitionMetadata(this.#disk, this.dir) === null) writePartitionMetadata(this.#disk, this.dir, options.topicId);
+    options.disk.mkdir(this.dir);
+    if (readPartitionMetadata(options.disk, this.dir) === null) writePartitionMetadata(options.disk, this.dir, options.topicId);
     this.#log = Log.open({
       dir: this.dir,
       disk: options.disk,
@@ -120,18 +109,20 @@ export class Partition {
       recoveryPoint: options.recoveryPoint,
       logStartOffset: options.logStartOffset,
       onDamage: options.onDamage,
-      onRoll: (baseOffset) => this.#snapshot(baseOffset),
+      onRoll: (baseOffset) => this.#state?.snapshot(baseOffset),
     });
-    this.#epochs = this.#loadEpochs();
-    this.#loadState();
+    this.#state = new PartitionState(this.#log, options.disk, options.clock);
   }
 
   /** `topic-0`, for messages. */
   get label(): string {
     return `${this.topic}-${this.index}`;
   }
+  get producers(): ProducerState {
+    return this.#state.producers;
+  }
   get epoch(): number {
-    return this.#epochs.at(-1)?.epoch ?? 0;
+    return this.#state.epoch;
   }
   get logStartOffset(): number {
     return this.#log.logStartOffset;
@@ -141,8 +132,7 @@ export class Partition {
     return this.#log.nextOffset;
   }
   get lastStableOffset(): number {
-    const open = this.producers.firstOpenOffset();
-    return open < 0 ? this.#log.nextOffset : open;
+    return this.#state.lastStableOffset;
   }
   get recoveryPoint(): number {
     return this.#log.recoveryPoint;
@@ -204,12 +194,12 @@ export class Partition {
    */
   appendOwn(own: Buffer): number {
     const { firstOffset } = this.#write(own);
-    for (const batch of batches(own)) this.#note(batch, true);
+    for (const batch of batches(own)) this.#state.note(batch, true);
     return firstOffset;
   }
 
   #write(bytes: Buffer): { readonly firstOffset: number } {
-    if (this.#epochs.length === 0) this.#startEpoch(0);
+    this.#state.ensureEpoch();
     return this.#log.append(bytes, this.epoch);
   }
 
@@ -239,7 +229,7 @@ export class Partition {
   async #heal(): Promise<void> {
     try {
       await this.#log.heal();
-      this.#reload();
+      this.#state.reload();
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       this.#clock.after(1000, () => {
@@ -260,7 +250,7 @@ export class Partition {
       const chunk = this.#log.read(offset, Math.max(limits.maxBytes, 1), upTo);
       if (chunk === null) return { errorCode: ErrorCode.OFFSET_OUT_OF_RANGE, records: EMPTY, aborted: [] };
       if (chunk.bytes.length > limits.maxBytes && !limits.firstWhole) return { errorCode: NONE, records: EMPTY, aborted: [] };
-      return { errorCode: NONE, records: chunk.bytes, aborted: limits.readCommitted ? this.#aborted.within(offset, chunk.nextOffset) : [] };
+      return { errorCode: NONE, records: chunk.bytes, aborted: limits.readCommitted ? this.#state.aborted.within(offset, chunk.nextOffset) : [] };
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       return { errorCode: ErrorCode.KAFKA_STORAGE_ERROR, records: EMPTY, aborted: [] };
@@ -304,17 +294,13 @@ export class Partition {
     return current < this.epoch ? ErrorCode.FENCED_LEADER_EPOCH : ErrorCode.UNKNOWN_LEADER_EPOCH;
   }
 
-  /** Epoch and end offset of the largest epoch up to the asked one; -1 and -1 when it is unknown. */
+  /** See {@link PartitionState.endOfEpoch}. */
   endOfEpoch(asked: number): { readonly epoch: number; readonly endOffset: number } {
-    if (asked === this.epoch) return { epoch: asked, endOffset: this.#log.nextOffset };
-    if (asked > this.epoch) return { epoch: -1, endOffset: -1 };
-    const at = this.#epochs.findLastIndex(({ epoch }) => epoch <= asked);
-    const next = this.#epochs[at + 1];
-    return at < 0 || !next ? { epoch: -1, endOffset: -1 } : { epoch: (this.#epochs[at] as EpochStart).epoch, endOffset: next.startOffset };
+    return this.#state.endOfEpoch(asked);
   }
 
   epochOf(offset: number): number {
-    return this.#epochs.findLast(({ startOffset }) => startOffset <= offset)?.epoch ?? -1;
+    return this.#state.epochOf(offset);
   }
 
   // ---- keeping ----
@@ -322,91 +308,13 @@ export class Partition {
   /** Moves the start of the log up; what lies wholly below is deleted. */
   deleteBefore(offset: number): void {
     this.#log.deleteBefore(offset);
-    this.#aborted.dropBelow(this.#log.logStartOffset);
+    this.#state.aborted.dropBelow(this.#log.logStartOffset);
   }
 
   /** Ends it. `clean`: a snapshot at the end and everything synced, so that the next start reads nothing. */
   async close(clean: boolean): Promise<void> {
-    if (clean && this.#log.failure === null) this.#snapshot(this.#log.nextOffset);
+    if (clean && this.#log.failure === null) this.#state.snapshot(this.#log.nextOffset);
     await this.#log.close({ clean: clean && this.#log.failure === null });
-  }
-
-  // ---- state beside the log ----
-
-  #snapshot(offset: number): void {
-    if (this.producers.size > 0) replaceWhole(this.#disk, this.#log.path(`${offsetName(offset)}.snapshot`), this.producers.encode());
-    this.#dropOldSnapshots();
-  }
-
-  /** The two newest serve; older ones only cost space. */
-  #dropOldSnapshots(): void {
-    for (const name of this.#snapshotNames().slice(0, -2)) this.#disk.unlink(this.#log.path(name));
-  }
-
-  #snapshotNames(): string[] {
-    return this.#disk
-      .readdir(this.dir)
-      .filter((name) => /^\d{20}\.snapshot$/.test(name))
-      .sort();
-  }
-
-  #loadEpochs(): EpochStart[] {
-    return readEpochs(this.#disk, join(this.dir, EPOCH_FILE)).filter(({ startOffset }) => startOffset <= this.#log.nextOffset);
-  }
-
-  #startEpoch(epoch: number): void {
-    this.#epochs.push({ epoch, startOffset: this.#log.nextOffset });
-    writeEpochs(this.#disk, join(this.dir, EPOCH_FILE), this.#epochs);
-  }
-
-  #reload(): void {
-    this.producers.clear();
-    this.#aborted.dropFrom(this.#log.nextOffset);
-    this.#loadState();
-  }
-
-  /** Producer state: the newest snapshot that is sound, then the headers of all batches behind it. */
-  #loadState(): void {
-    for (const { path } of this.#log.segments()) {
-      for (const txn of decodeAborted(readWhole(this.#disk, `${path}.txnindex`) ?? EMPTY)) if (txn.lastOffset < this.#log.nextOffset) this.#aborted.add(txn);
-    }
-    let from = this.#log.logStartOffset;
-    for (const name of this.#snapshotNames().reverse()) {
-      const offset = Number.parseInt(name, 10);
-      const usable = offset <= this.#log.nextOffset && this.producers.decode(readWhole(this.#disk, this.#log.path(name)) ?? EMPTY);
-      if (usable) {
-        from = Math.max(from, offset);
-        break;
-      }
-      this.#disk.unlink(this.#log.path(name));
-    }
-    if (from < this.#log.nextOffset) this.#replay(from);
-    this.producers.expire(this.#clock.now() - 86_400_000);
-  }
-
-  #replay(from: number): void {
-    for (let offset = from; offset < this.#log.nextOffset; ) {
-      const chunk = this.#log.read(offset, REPLAY_BYTES);
-      if (!chunk || chunk.bytes.length === 0) return;
-      for (const batch of batches(chunk.bytes)) if (batch.magic === 2 && batch.baseOffset >= from) this.#note(batch, false);
-      offset = chunk.nextOffset;
-    }
-  }
-
-  /** What a batch in the log says about producers and transactions. `live`: it was just written. */
-  #note(batch: BatchView, live: boolean): void {
-    if (batch.producerId < 0) return;
-    if (!batch.isControl) {
-      this.producers.appended(batch, batch.baseOffset);
-      return;
-    }
-    const control = batch.sizeBytes > HEADER_BYTES ? readControl(batch) : null;
-    if (!control) return;
-    const firstOffset = this.producers.marked(batch.producerId, batch.producerEpoch, control.coordinatorEpoch, { timestamp: batch.maxTimestamp });
-    if (control.type !== 0 || firstOffset < 0) return;
-    const txn: AbortedTxn = { producerId: batch.producerId, firstOffset, lastOffset: batch.baseOffset, lastStableOffset: this.lastStableOffset };
-    this.#aborted.add(txn);
-    if (live) appendAborted(this.#disk, `${(this.#log.segments().at(-1) as { path: string }).path}.txnindex`, txn);
   }
 }
 
