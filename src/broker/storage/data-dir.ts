@@ -137,6 +137,15 @@ export function readPartitionMetadata(disk: FileSystem, dir: string): string | n
   return /^topic_id: (\S{22})$/m.exec(readWhole(disk, join(dir, 'partition.metadata'))?.toString('utf8') ?? '')?.[1] ?? null;
 }
 
+/**
+ * Writes partition.metadata. Not synced by itself: the metadata log has the id too, and a file that a crash took is
+ * written again at the next start. The sync of every file of every partition is what a first start would wait for.
+ */
 export function writePartitionMetadata(disk: FileSystem, dir: string, topicId: string): void {
-  replaceWhole(disk, join(dir, 'partition.metadata'), Buffer.from(`version: 0\ntopic_id: ${topicId}`));
+  const fd = disk.open(join(dir, 'partition.metadata'), 'create');
+  try {
+    disk.write(fd, Buffer.from(`version: 0\ntopic_id: ${topicId}`), 0);
+  } finally {
+    disk.close(fd);
+  }
 }
