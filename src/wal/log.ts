@@ -52,6 +52,7 @@ export class Log {
   #parentUnsynced = false;
   #failure: StorageError | null = null;
   #closed = false;
+  #repairs = 0;
   readonly #sync = new GroupSync(() => this.#syncNow());
   readonly #removals = new Set<Promise<void>>();
   /** Open closed segments, the one used last at the end. */
@@ -173,6 +174,10 @@ export class Log {
   get failure(): StorageError | null {
     return this.#failure;
   }
+  /** How often something was repaired since the log was opened: what was read before may be wrong or gone. */
+  get repairs(): number {
+    return this.#repairs;
+  }
   get config(): LogConfig {
     return this.#config;
   }
@@ -197,7 +202,7 @@ export class Log {
   segmentTimestamp(baseOffset: number): number {
     const segment = this.#segments.find((s) => s.baseOffset === baseOffset);
     if (!segment) return -1;
-    const largest = this.#use(segment).maxTimestamp(this.#config.indexIntervalBytes);
+    const largest = this.#mending(() => this.#use(segment).maxTimestamp(this.#config.indexIntervalBytes));
     return largest >= 0 ? largest : (this.#disk.stat(segment.file('.log'))?.modifiedMs ?? -1);
   }
 
@@ -345,9 +350,14 @@ export class Log {
    */
   read(offset: number, maxBytes: number, upTo: number = this.#nextOffset): Chunk | null {
     if (offset < this.#logStartOffset || offset > this.#nextOffset) return null;
+    return this.#mending(() => this.#read(offset, maxBytes, Math.min(upTo, this.#nextOffset)));
+  }
+
+  /** Runs something that reads; when it meets damage, repairs that and runs it again. @throws CorruptLogError when reading only */
+  #mending<T>(work: () => T): T {
     for (let sound = false; ; ) {
       try {
-        return this.#read(offset, maxBytes, Math.min(upTo, this.#nextOffset));
+        return work();
       } catch (error) {
         if (!(error instanceof CorruptLogError) || this.#readOnly || this.#failure || sound) throw error;
         // With nothing wrong in the log it was its index, which is new now: one more try.
@@ -403,9 +413,13 @@ export class Log {
 
   /**
    * The first record at or after `timestamp`, for ListOffsets; null when there is none.
-   * @throws CorruptLogError, ProtocolError, CodecError when the batch that holds it cannot be read
+   * @throws ProtocolError, CodecError when the batch that holds it cannot be read
    */
   offsetForTime(timestamp: number): TimedOffset | null {
+    return this.#mending(() => this.#offsetForTime(timestamp));
+  }
+
+  #offsetForTime(timestamp: number): TimedOffset | null {
     for (const segment of this.#segments) {
       if (this.#use(segment).maxTimestamp(this.#config.indexIntervalBytes) < timestamp) continue;
       const timed = searchTime(segment, { timestamp, fromOffset: this.#logStartOffset, intervalBytes: this.#config.indexIntervalBytes });
@@ -416,8 +430,7 @@ export class Log {
 
   /** The first record with the largest timestamp of all (KIP-734), or null when no record has one. */
   offsetOfMaxTime(): TimedOffset | null {
-    let largest = -1;
-    for (const segment of this.#segments) largest = Math.max(largest, this.#use(segment).maxTimestamp(this.#config.indexIntervalBytes));
+    const largest = this.#mending(() => Math.max(...this.#segments.map((segment) => this.#use(segment).maxTimestamp(this.#config.indexIntervalBytes))));
     return largest < 0 ? null : this.offsetForTime(largest);
   }
 
@@ -434,7 +447,7 @@ export class Log {
     }
     while (this.#active.baseOffset >= offset) this.#retire(this.#segments.pop() as Segment);
     const active = this.#active;
-    const position = active.locate(offset, this.#config.indexIntervalBytes);
+    const position = this.#mending(() => active.locate(offset, this.#config.indexIntervalBytes));
     const scanner = new HeaderScanner(active.asFile(), position);
     const next = scanner.next() ? scanner.baseOffset : Math.max(offset, active.baseOffset);
     active.openForAppend();
@@ -535,6 +548,7 @@ export class Log {
     const limitOffset = this.#segments[i + 1]?.baseOffset ?? Number.POSITIVE_INFINITY;
     const range = { firstOffset: segment.baseOffset, limitOffset, recoveryPoint: end, fromRecoveryPoint: false, knownEnd: end };
     const next = recoverSegment(shop, segment, range);
+    if (found) this.#repairs++;
     this.#hints.forget();
     if (segment !== this.#active) segment.finish('durable');
     else if (next < end) this.#roll(end);

@@ -73,12 +73,29 @@ export class LogReader {
       }
       const batch = new BatchView(this.#chunk, at);
       if (batch.baseOffset >= upTo) return null;
-      if (batch.baseOffset > this.#offset) this.#onGap(this.#offset, batch.baseOffset);
+      if (batch.baseOffset > this.#offset) {
+        if (this.#verify && this.#gapIsFalse(batch)) continue;
+        this.#onGap(this.#offset, batch.baseOffset);
+      }
       this.#at = at + sizeAt(this.#chunk, at);
       this.#moving = true;
       this.#offset = lastOffsetAt(this.#chunk, at) + 1;
       return batch;
     }
+  }
+
+  /** A base offset lies outside the checksum: whether the batch behind the gap denies it. Then it is repaired away. */
+  #gapIsFalse(batch: BatchView): boolean {
+    const { nextOffset } = batch;
+    const before = this.#log.repairs;
+    const behind = this.#at + batch.sizeBytes;
+    if (behind < this.#chunk.length) {
+      if (readI64(this.#chunk, behind) < nextOffset) this.#log.repairAt(this.#offset);
+    } else if (nextOffset < this.#log.nextOffset) this.#log.read(nextOffset, 1);
+    if (this.#log.repairs === before) return false;
+    this.#chunk = Buffer.alloc(0);
+    this.#at = 0;
+    return true;
   }
 
   #unreadable(): AppError {

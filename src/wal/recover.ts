@@ -136,9 +136,9 @@ export function recoverSegment(shop: Workshop, segment: Segment, range: Recovery
   const start = { position: trusted?.position ?? 0, firstOffset: trusted?.firstOffset ?? Math.max(range.firstOffset, baseOffset) };
   const file = segment.asFile();
   const limitOffset = Math.min(range.limitOffset, range.knownEnd ?? Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
-  const result = verifyScan(file, { ...start, limitOffset, baseOffset, recoveryPoint: range.recoveryPoint }, (batch) =>
-    segment.noteBatch(batch, shop.indexIntervalBytes),
-  );
+  const endOffset = Number.isFinite(range.limitOffset) ? range.limitOffset : range.knownEnd;
+  const scope = { ...start, limitOffset, baseOffset, recoveryPoint: range.recoveryPoint, endOffset };
+  const result = verifyScan(file, scope, (batch) => segment.noteBatch(batch, shop.indexIntervalBytes));
   if (result.bad.length === 0) {
     if (!shop.readOnly) makeDurable(shop, segment, start.position);
     return result.nextOffset;

@@ -102,6 +102,12 @@ export class HeaderScanner {
     return true;
   }
 
+  /** The complaint about a batch whose offsets do not fit to its neighbours. */
+  misplaced(): CorruptLogError {
+    const { path } = this.#file;
+    return new CorruptLogError(`${path} has a batch with impossible offsets at position ${this.position}`, { file: path, position: this.position });
+  }
+
   #fill(position: number): void {
     const { disk, fd, sizeBytes } = this.#file;
     this.#chunkAt = position;
@@ -141,6 +147,8 @@ export interface ScanRange {
   readonly baseOffset: number;
   /** Everything below was durable, so within a file no gap in offsets can reach over it. */
   readonly recoveryPoint: number;
+  /** Where the offsets of this file end, when that is known. */
+  readonly endOffset: number | undefined;
 }
 
 export interface ScanResult {
@@ -200,13 +208,24 @@ function jumpDenied(file: LogFile, window: Window, jumped: GoodBatch, range: Sca
   return next !== null && next.baseOffset <= jumped.lastOffset;
 }
 
+/**
+ * Whether to believe the base offset of a batch right behind damage: it lies outside the checksum and next to bytes that are
+ * wrong. It must lead up to what follows without a gap. In a compacted log that may put one sound batch aside too many; the
+ * other mistake would hand out records under offsets that are not theirs.
+ */
+function connects(file: LogFile, window: Window, batch: GoodBatch, range: ScanRange): boolean {
+  const end = batch.position + batch.sizeBytes;
+  const follows = end < file.sizeBytes ? goodAt(file, window, end, range)?.baseOffset : range.endOffset;
+  return follows === undefined || follows === batch.lastOffset + 1;
+}
+
 /** The next good v2 batch behind a bad one at `from`. */
 function findGood(file: LogFile, window: Window, from: number, range: ScanRange): GoodBatch | null {
   // Most often only the content is bad and the length is right.
   const at = window.see(from, Math.min(HEADER_BYTES, file.sizeBytes - from));
   if (file.sizeBytes - from >= MIN_BATCH_BYTES && plausible(window.buf, at, file.sizeBytes - from)) {
     const next = goodAt(file, window, from + sizeAt(window.buf, at), range);
-    if (next) return next;
+    if (next && connects(file, window, next, range)) return next;
   }
   for (let position = from + 1; position + HEADER_BYTES <= file.sizeBytes; ) {
     const here = window.see(position, Math.min(VERIFY_BYTES / 2, file.sizeBytes - position));
@@ -217,7 +236,7 @@ function findGood(file: LogFile, window: Window, from: number, range: ScanRange)
     }
     position = window.start + magic - 16;
     const found = goodAt(file, window, position, range);
-    if (found) return found;
+    if (found && connects(file, window, found, range)) return found;
     position++;
   }
   return null;

@@ -27,6 +27,7 @@ export const SEGMENT_ENDINGS = ['.log', '.index', '.timeindex', '.txnindex', '.s
 
 /** Index entries collect in memory until there are this many, then go to the file in one write. */
 const FLUSH_ENTRIES = 64;
+const MAX_RELATIVE = 0x7fffffff;
 
 export class Segment {
   readonly baseOffset: number;
@@ -107,11 +108,25 @@ export class Segment {
     this.#maxTimestampOffset = times.count === 0 ? -1 : this.baseOffset + times.lastOffset;
   }
 
-  /** Forgets both indexes and makes them anew from the headers of all batches. */
+  /**
+   * Forgets both indexes and makes them anew from the headers of all batches.
+   * @throws CorruptLogError when a header is impossible or out of order
+   */
   rebuildIndexes(intervalBytes: number): void {
     this.resetIndexes();
     const scanner = new HeaderScanner(this.asFile(), 0);
-    while (scanner.next()) this.noteBatch(scanner, intervalBytes);
+    let expected = this.baseOffset;
+    try {
+      while (scanner.next()) {
+        if (scanner.baseOffset < expected || scanner.lastOffset - this.baseOffset > MAX_RELATIVE) throw scanner.misplaced();
+        expected = scanner.lastOffset + 1;
+        this.noteBatch(scanner, intervalBytes);
+      }
+    } catch (error) {
+      this.#offsets = null;
+      this.#times = null;
+      throw error;
+    }
   }
 
   /** Empty indexes that will replace the files; the caller then tells of every batch by {@link noteBatch}. */
