@@ -61,7 +61,7 @@ export function flowsOf(model: AgentModel): Flow[] {
 export function gradeOf(flow: Flow): Grade {
   const { source, channel, sink } = flow;
   const from = source && { part: source.name, delivery: deliveryOf(source) };
-  const via = { part: channel.name, delivery: deliveryOf(channel) };
+  const via = { part: channel.name, delivery: throughDelivery(channel, from?.delivery) };
   const to = sink && { part: sink.name, delivery: deliveryOf(sink) };
   const parts = [from, via, to].filter((part) => part !== undefined);
   const contributions = {
@@ -82,6 +82,18 @@ export function gradeOf(flow: Flow): Grade {
 
 function deliveryOf({ spec, config }: SourceModel | ChannelModel | SinkModel): Delivery | undefined {
   return spec.delivery?.(config as never);
+}
+
+/** What acknowledges through a channel in memory keeps only what its source can send again. */
+function throughDelivery(channel: ChannelModel, from: Delivery | undefined): Delivery | undefined {
+  const own = deliveryOf(channel);
+  if (own === undefined || channel.facts.ackThrough !== true || from?.replays === true) return own;
+  const lost: Loss = {
+    effect: 'loses',
+    note: 'ackThrough does not help a source that cannot send again: what waits in memory is lost',
+    improve: 'use a channel of type = file',
+  };
+  return { ...own, crash: lost, stop: lost };
 }
 
 function contribution(part: string, loss: Loss | undefined): Contribution[] {

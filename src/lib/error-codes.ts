@@ -14,7 +14,6 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   DATE_TEXT: 'A text is not a date of the pattern.',
   DEFINITION: 'A definition could not be read from its file or address.',
   DELIVERY: 'A sink could not hand a batch on.',
-  DIRECTORY_IN_USE: 'Another component or process owns a directory; names the holder.',
   DIRECTORY_IN_USE: 'Another process, or another part of this one, has a directory in use.',
   ENVIRONMENT: 'flume-env.sh could not be sourced.',
   INPUT_DROPPED: 'A source that cannot make its senders wait had to drop input.',

@@ -7,9 +7,11 @@ import { getHeapStatistics } from 'node:v8';
 import type { Clock } from '../../lib/clock.ts';
 import { ChannelError, ChannelFullError } from '../../lib/errors.ts';
 import { Gate } from '../../lib/gate.ts';
-import { type Config, duration, int, size } from '../../lib/props/spec.ts';
+import { bool, type Config, duration, int, size } from '../../lib/props/spec.ts';
 import type { Channel, ChannelGauges, Lease } from '../core/channel.ts';
-import { defineChannel } from '../core/define.ts';
+import { Commitments } from '../core/commitments.ts';
+import { compact } from '../core/compact.ts';
+import { type Delivery, defineChannel } from '../core/define.ts';
 import type { Event, Sealed } from '../core/event.ts';
 import { MemoryQueue } from '../core/memory-queue.ts';
 
@@ -35,13 +37,15 @@ const properties = {
     unit: '%',
     doc: 'Share of byteCapacity set aside for headers; headers beyond their share use the room of bodies.',
   }),
+  ackThrough: bool({
+    default: false,
+    doc: 'A put returns only when sinks have committed its events, so that a source which can send again (files, Kafka, avro, http) loses nothing by a crash. Not in Flume.',
+  }),
 };
 type MemoryConfig = Config<typeof properties>;
 
 const SLOT_BYTES = 100;
 const HEAP_SHARE = 0.8;
-/** Below this share of the memory their slabs pin, bodies are copied together. */
-const WORTH_KEEPING = 0.5;
 const DONE: Promise<void> = Promise.resolve();
 
 /** The limits of a configuration in the unit of the gate; Infinity = none. */
@@ -57,6 +61,8 @@ class MemoryChannel implements Channel {
   readonly #clock: Clock;
   readonly #gate = new Gate(0, 0);
   readonly #queue: MemoryQueue;
+  /** With ackThrough: puts that wait until their events are delivered. */
+  readonly #commitments: Commitments | null;
   #config: MemoryConfig;
   #freeHeaderBytesPerSlot = 0;
   #stopped = false;
@@ -64,9 +70,12 @@ class MemoryChannel implements Channel {
   constructor(config: MemoryConfig, clock: Clock) {
     this.#clock = clock;
     this.#config = config;
+    const commitments = config.ackThrough ? new Commitments() : null;
+    this.#commitments = commitments;
     this.#queue = new MemoryQueue({
       costOf: (events, from, to) => this.#costOf(events, from, to),
       onGone: (events, cost) => this.#gate.leave(events, cost),
+      ...(commitments === null ? {} : { onDone: (from: number, to: number) => commitments.done(from, to) }),
     });
     this.adopt(config);
   }
@@ -83,7 +92,15 @@ class MemoryChannel implements Channel {
     this.#queue.close();
     // Whoever waits for room is let in and finds the channel stopped.
     this.#gate.resize(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    this.#commitments?.giveUp(stoppedError());
     return DONE;
+  }
+
+  /** Takes a changed configuration over; false = it must be built anew. */
+  adopts(config: MemoryConfig): boolean {
+    if (config.ackThrough !== this.#config.ackThrough) return false;
+    this.adopt(config);
+    return true;
   }
 
   /** New limits for a running channel. What is inside stays, even above a smaller capacity: puts wait until it fits. */
@@ -107,8 +124,7 @@ class MemoryChannel implements Channel {
       cost = this.#gate.byteLimit;
     }
     if (!this.#gate.tryEnter(count, cost)) return this.#putLater(batch, cost, signal);
-    this.#store(batch, cost);
-    return DONE;
+    return this.#store(batch, cost, signal);
   }
 
   take(max: number, signal: AbortSignal): Promise<Lease | null> {
@@ -126,14 +142,19 @@ class MemoryChannel implements Channel {
       if (entered) this.#gate.leave(count, cost);
       throw stoppedError();
     }
-    if (entered) this.#store(batch, cost);
+    if (entered) await this.#store(batch, cost, signal);
     else
       throw signal.aborted ? new ChannelError('a put was given up while it waited for room, because its source stops', { retriable: true }) : this.#full(count);
   }
 
-  #store(batch: readonly Event[], cost: number): void {
+  #store(batch: readonly Event[], cost: number, signal: AbortSignal): Promise<void> {
     compact(batch);
-    this.#queue.append(batch, cost);
+    if (this.#commitments === null) {
+      this.#queue.append(batch, cost);
+      return DONE;
+    }
+    const from = this.#queue.append(batch, cost);
+    return this.#commitments.wait(from, from + batch.length, signal);
   }
 
   /** Slots of the bodies plus what the headers exceed their share by, in bytes. */
@@ -194,43 +215,22 @@ function stoppedError(): ChannelError {
   return new ChannelError('the memory channel is stopped', { retriable: true, fix: 'send the events again when the agent runs' });
 }
 
-/**
- * Copies the bodies into one buffer when they use less than half of the slabs they keep alive. The copies take the
- * place of the views in the events themselves: other channels that hold the same events read the same bytes.
- */
-function compact(batch: readonly Event[]): void {
-  const pinned = pinnedBytes(batch);
-  let used = 0;
-  for (let i = 0; i < batch.length; i++) used += (batch[i] as Event).body.length;
-  if (used >= pinned * WORTH_KEEPING) return;
-  const slab = Buffer.allocUnsafeSlow(used);
-  let at = 0;
-  for (let i = 0; i < batch.length; i++) {
-    const event = batch[i] as Event;
-    const end = at + event.body.length;
-    event.body.copy(slab, at);
-    event.body = slab.subarray(at, end);
-    at = end;
-  }
-}
-
-/** Bytes of the slabs under a batch. Equal slabs at both ends mean one slab: asking every body costs more than a put. */
-function pinnedBytes(batch: readonly Event[]): number {
-  const first = (batch[0] as Event).body.buffer;
-  let last: ArrayBufferLike = (batch[batch.length - 1] as Event).body.buffer;
-  if (last === first) return first.byteLength;
-  let pinned = first.byteLength;
-  last = first;
-  for (let i = 1; i < batch.length; i++) {
-    const slab = (batch[i] as Event).body.buffer;
-    if (slab === last) continue;
-    last = slab;
-    pinned += slab.byteLength;
-  }
-  return pinned;
-}
-
 const LOST = 'what waits in memory';
+
+function lossyDelivery(config: MemoryConfig): Delivery {
+  return {
+    crash: {
+      effect: 'loses',
+      note: `${LOST} (up to ${config.capacity} events) is lost`,
+      improve: 'use a channel of type = file, which keeps events on disk; or set ackThrough = true, if the source can send again',
+    },
+    stop: {
+      effect: 'loses',
+      note: `${LOST} is delivered until --stop-timeout; the rest is lost, and its number is logged`,
+      improve: 'use a channel of type = file, or a longer --stop-timeout',
+    },
+  };
+}
 
 export default defineChannel({
   type: 'memory',
@@ -249,19 +249,14 @@ export default defineChannel({
           },
         ]
       : [],
-  facts: (config) => ({ capacity: config.capacity, transactionCapacity: config.transactionCapacity }),
-  delivery: (config) => ({
-    crash: { effect: 'loses', note: `${LOST} (up to ${config.capacity} events) is lost`, improve: 'use a channel of type = file, which keeps events on disk' },
-    stop: {
-      effect: 'loses',
-      note: `${LOST} is delivered until --stop-timeout; the rest is lost, and its number is logged`,
-      improve: 'use a channel of type = file, or a longer --stop-timeout',
-    },
-  }),
+  facts: (config) => ({ capacity: config.capacity, transactionCapacity: config.transactionCapacity, ...(config.ackThrough ? { ackThrough: true } : {}) }),
+  delivery: (config) =>
+    config.ackThrough
+      ? {
+          crash: { effect: 'doubles', note: 'no source is told of success before a sink has committed, so what was in memory is sent again' },
+          stop: { effect: 'doubles', note: 'what was not delivered is sent again by its source' },
+        }
+      : lossyDelivery(config),
   create: (config, ctx) => new MemoryChannel(config, ctx.clock),
-  adopt: (channel, config) => {
-    if (!(channel instanceof MemoryChannel)) return false;
-    channel.adopt(config);
-    return true;
-  },
+  adopt: (channel, config) => channel instanceof MemoryChannel && channel.adopts(config),
 });

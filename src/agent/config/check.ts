@@ -4,7 +4,7 @@
  */
 import { errorText } from '../../lib/errors.ts';
 import { nearest } from '../../lib/suggest.ts';
-import type { SelectorSpec } from '../core/define.ts';
+import type { SelectorSpec, SourceSpec } from '../core/define.ts';
 import { conflicts } from './conflicts.ts';
 import { type DraftAgent, type DraftPart, type DraftSink, type DraftSource, remark, runs } from './draft.ts';
 import { checkGroups } from './groups.ts';
@@ -67,6 +67,24 @@ function checkSource(source: DraftSource, agent: DraftAgent): void {
   if (!runs(source)) return;
   trySelector(source);
   checkBatch(source, source.channels, agent);
+  checkAckThrough(source, agent);
+}
+
+/** A channel that acknowledges through helps only sources that send again what was not acknowledged. */
+function checkAckThrough(source: DraftSource, agent: DraftAgent): void {
+  const { spec, config } = source;
+  if (spec === undefined || config === null || (spec as SourceSpec).delivery?.(config as never).replays === true) return;
+  for (const name of source.channels) {
+    const channel = agent.channels.get(name)!;
+    if (channel.facts.ackThrough !== true) continue;
+    remark(source, {
+      code: 'ack-through-without-replay',
+      severity: 'warning',
+      message: `channel ${name} has ackThrough = true, but this source cannot send again what was not acknowledged: a crash still loses what is in memory`,
+      fix: `use a channel of type = file for it, or leave ackThrough out`,
+      where: channel.raw.ackThrough?.where,
+    });
+  }
 }
 
 /** Takes out channels that do not exist or cannot run; a source with none left cannot run either. */

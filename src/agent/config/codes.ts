@@ -4,6 +4,7 @@
  * the sources together in both directions. Codes are stable: scripts and editors match on them.
  */
 export const FINDING_CODES: Readonly<Record<string, string>> = {
+  'ack-through-without-replay': 'A memory channel acknowledges through, but a source cannot send again.',
   'bad-date-pattern': 'The pattern of ${date:…} cannot be used.',
   'bad-regex': 'A regular expression cannot be used.',
   'bad-replacement': 'A replacement refers to a group that its pattern does not have.',

@@ -46,6 +46,8 @@ export interface Facts {
   readonly batchSize?: number;
   readonly capacity?: number;
   readonly transactionCapacity?: number;
+  /** Channels: a put returns only when sinks have committed; sources that cannot send again gain nothing by it. */
+  readonly ackThrough?: boolean;
   readonly listens?: readonly { readonly protocol: 'tcp' | 'udp'; readonly host: string; readonly port: number }[];
   /** Directories or files that nobody else may use. */
   readonly owns?: readonly string[];

@@ -25,6 +25,8 @@ export interface MemoryQueueOptions {
   readonly costOf: (events: readonly Sealed[], from: number, to: number) => number;
   /** Told once for events that left for good. */
   readonly onGone: (events: number, cost: number) => void;
+  /** Told which events left for good, by their running numbers. */
+  readonly onDone?: (from: number, to: number) => void;
 }
 
 /** Puts below this size share a chunk … */
@@ -66,9 +68,10 @@ export class MemoryQueue {
     return this.#lent;
   }
 
-  /** Adds events at the end; the array stays the caller's. `cost` as `costOf` says, or less. */
-  append(events: readonly Sealed[], cost: number): void {
+  /** Adds events at the end; the array stays the caller's. `cost` as `costOf` says, or less. Answers the number of the first. */
+  append(events: readonly Sealed[], cost: number): number {
     const count = events.length;
+    const first = this.#nextSequence;
     const last = this.#chunks.length > this.#first ? this.#chunks[this.#chunks.length - 1] : undefined;
     if (count < SMALL_PUT && last?.open && last.events.length < SHARED_CHUNK) {
       for (let i = 0; i < count; i++) last.events.push(events[i] as Sealed);
@@ -79,12 +82,18 @@ export class MemoryQueue {
     this.#nextSequence += count;
     this.#size += count;
     this.#wakeOne();
+    return first;
   }
 
   /** Waits for an event, then lends up to `max`. Null = aborted or closed. */
   take(max: number, signal: AbortSignal): Promise<Lease | null> {
     if (this.#size > 0 && !this.#closed && !signal.aborted) return Promise.resolve(this.#lend(max));
     return this.#takeLater(max, signal);
+  }
+
+  /** Lends up to `max` at once; null when nothing waits. */
+  takeNow(max: number): Lease | null {
+    return this.#size > 0 && !this.#closed ? this.#lend(max) : null;
   }
 
   /** Sends all waiting readers away; later ones at once. What is inside stays. */
@@ -186,9 +195,11 @@ export class MemoryQueue {
       if (left >= length) {
         left -= length;
         cost += part.cost;
+        this.#options.onDone?.(part.sequence, part.sequence + length);
         continue;
       }
       if (left > 0) {
+        this.#options.onDone?.(part.sequence, part.sequence + left);
         const gone = Math.min(part.cost, this.#options.costOf(part.events, 0, left));
         part.head = left;
         part.sequence += left;

@@ -106,6 +106,30 @@ export function makeDurably(disk: FileSystem, dir: string): void {
   for (const path of made) disk.syncDir(dirname(path));
 }
 
+/**
+ * Makes the directories and takes the lock of each; answers how to give them back.
+ * @throws DirectoryInUseError, StorageError; none is held then
+ */
+export function lockAll(options: {
+  readonly disk: FileSystem;
+  readonly dirs: HomeDirs;
+  readonly lock?: ((dir: string) => () => void) | undefined;
+}): (() => void)[] {
+  const { disk, dirs, lock } = options;
+  const held: (() => void)[] = [];
+  if (lock === undefined) return held;
+  try {
+    for (const dir of [dirs.checkpoint, ...dirs.data, ...(dirs.backup === undefined ? [] : [dirs.backup])]) {
+      makeDurably(disk, dir);
+      held.push(lock(dir));
+    }
+  } catch (error) {
+    for (const release of held) release();
+    throw error;
+  }
+  return held;
+}
+
 function readIdentity(disk: FileSystem, dir: string, notes: string[]): Identity | null {
   if (!disk.stat(dir)) return null;
   const path = join(dir, ID_FILE);

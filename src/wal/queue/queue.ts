@@ -17,11 +17,12 @@ import type { StorageError } from '../../lib/files.ts';
 import { BatchBuilder } from '../../records/builder.ts';
 import { GroupSync } from '../group-sync.ts';
 import type { BatchCipher } from './cipher.ts';
-import { makeDurably } from './home.ts';
+import { lockAll } from './home.ts';
 import { Housekeeping, type HousekeepingOptions } from './housekeeping.ts';
 import { Loan } from './loan.ts';
 import { abandon, nearestStripe, openStorage, type Storage, type StorageOptions } from './opening.ts';
 import { leftOf, type Part, PartQueue, type StoredEvent } from './part.ts';
+import { mergedRanges } from './ranges.ts';
 import type { Stripe } from './stripe.ts';
 import { TailCache } from './tail-cache.ts';
 
@@ -392,34 +393,8 @@ export class DurableQueue {
   }
 }
 
-function lockAll({ disk, dirs, lock }: QueueOptions): (() => void)[] {
-  const held: (() => void)[] = [];
-  if (lock === undefined) return held;
-  try {
-    for (const dir of [dirs.checkpoint, ...dirs.data, ...(dirs.backup === undefined ? [] : [dirs.backup])]) {
-      makeDurably(disk, dir);
-      held.push(lock(dir));
-    }
-  } catch (error) {
-    for (const release of held) release();
-    throw error;
-  }
-  return held;
-}
-
 function putFailure(cause: unknown): ChannelError {
   if (cause instanceof ChannelError) return cause;
   const error = cause as StorageError;
   return new ChannelError(`Put failed due to IO error: ${error.message}`, { cause, retriable: true, ...(error.fix === undefined ? {} : { fix: error.fix }) });
-}
-
-/** Neighbouring ranges become one; takers mostly acknowledge in order. */
-function mergedRanges(ranges: readonly (readonly [number, number])[]): (readonly [number, number])[] {
-  const out: [number, number][] = [];
-  for (const [from, to] of ranges) {
-    const last = out[out.length - 1];
-    if (last && last[1] === from) last[1] = to;
-    else out.push([from, to]);
-  }
-  return out;
 }

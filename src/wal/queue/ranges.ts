@@ -101,3 +101,14 @@ export class RangeSet {
     for (let i = 0; i < this.#from.length; i++) yield [this.#from[i]!, this.#to[i]!];
   }
 }
+
+/** Neighbouring ranges become one. */
+export function mergedRanges(ranges: readonly (readonly [number, number])[]): (readonly [number, number])[] {
+  const out: [number, number][] = [];
+  for (const [from, to] of ranges) {
+    const last = out[out.length - 1];
+    if (last && last[1] === from) last[1] = to;
+    else out.push([from, to]);
+  }
+  return out;
+}
