@@ -80,6 +80,7 @@ export class Log {
       indexIntervalBytes: this.#config.indexIntervalBytes,
       now: () => options.clock.now(),
       readOnly: this.#readOnly,
+      gapless: options.gapless ?? false,
       onDamage: options.onDamage ?? (() => {}),
     };
     this.#load(options);
@@ -492,14 +493,19 @@ export class Log {
   #retire(segment: Segment): void {
     this.#opened = this.#opened.filter((other) => other !== segment);
     segment.unsynced = false;
-    for (const path of segment.retire()) {
+    this.#erase(segment.retire());
+    this.#namesUnsynced = true;
+  }
+
+  /** Frees files that are out of the log already, in the background. */
+  #erase(paths: readonly string[]): void {
+    for (const path of paths) {
       const removal = this.#disk.remove(path).catch(() => {
-        // Left for the next start, which removes it: the segment is out of the log already.
+        // Left for the next start, which removes it.
       });
       this.#removals.add(removal);
       void removal.finally(() => this.#removals.delete(removal));
     }
-    this.#namesUnsynced = true;
   }
 
   // ---- verifying, closing ----
@@ -595,7 +601,10 @@ export class Log {
     if (sources.length === 0 || sources.includes(undefined) || sources.includes(this.#active)) {
       throw new AppError('LOG_REWRITE', `cannot rewrite segments ${bases.join(', ')} of ${this.dir}: they must exist and not be the active one`);
     }
-    return new SegmentRewrite(this.#shop, sources as Segment[], (replacement) => this.#replace(sources as Segment[], replacement));
+    return new SegmentRewrite(this.#shop, sources as Segment[], (replacement, doomed) => {
+      this.#replace(sources as Segment[], replacement);
+      this.#erase(doomed);
+    });
   }
 
   /** Swaps a rewritten segment in; its files have their final names already. */

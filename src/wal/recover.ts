@@ -40,6 +40,8 @@ export interface Workshop {
   readonly now: () => number;
   /** Look, but change nothing. */
   readonly readOnly: boolean;
+  /** The owner never leaves offsets out: no compaction, no numbering shared with other logs. */
+  readonly gapless: boolean;
   readonly onDamage: (damage: Damage) => void;
 }
 
@@ -94,8 +96,11 @@ function finishSwap(shop: Workshop, base: number): void {
     disk.close(fd);
   }
   for (const covered of segmentBases(disk.readdir(dir))) {
-    if (covered === base || (covered > base && covered < nextOffset)) removeSegmentFiles(shop, covered);
+    if (covered > base && covered < nextOffset) removeSegmentFiles(shop, covered);
   }
+  // Indexes of `base` may be the old ones or, where the renaming was cut off, the new: they can be made again. Its aborted
+  // transactions cannot, and old ones that are about nothing any more do no harm.
+  for (const ending of ['.log', '.index', '.timeindex']) if (disk.stat(join(dir, offsetName(base) + ending))) disk.unlink(join(dir, offsetName(base) + ending));
   for (const ending of SEGMENT_ENDINGS) {
     const from = join(dir, offsetName(base) + ending);
     if (ending !== '.log' && disk.stat(`${from}.swap`)) disk.rename(`${from}.swap`, from);
@@ -137,7 +142,7 @@ export function recoverSegment(shop: Workshop, segment: Segment, range: Recovery
   const file = segment.asFile();
   const limitOffset = Math.min(range.limitOffset, range.knownEnd ?? Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
   const endOffset = Number.isFinite(range.limitOffset) ? range.limitOffset : range.knownEnd;
-  const scope = { ...start, limitOffset, baseOffset, recoveryPoint: range.recoveryPoint, endOffset };
+  const scope = { ...start, limitOffset, baseOffset, recoveryPoint: range.recoveryPoint, endOffset, gapless: shop.gapless };
   const result = verifyScan(file, scope, (batch) => segment.noteBatch(batch, shop.indexIntervalBytes));
   if (result.bad.length === 0) {
     if (!shop.readOnly) makeDurable(shop, segment, start.position);

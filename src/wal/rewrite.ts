@@ -9,11 +9,12 @@ import { SEGMENT_ENDINGS, Segment } from './segment.ts';
 export class SegmentRewrite {
   readonly #shop: Workshop;
   readonly #sources: readonly Segment[];
-  readonly #swapIn: (replacement: Segment) => void;
+  readonly #swapIn: (replacement: Segment, doomed: readonly string[]) => void;
   readonly #target: Segment;
   #done = false;
 
-  constructor(shop: Workshop, sources: readonly Segment[], swapIn: (replacement: Segment) => void) {
+  /** @param swapIn takes the new segment into the log, and the old files (renamed already) to erase */
+  constructor(shop: Workshop, sources: readonly Segment[], swapIn: (replacement: Segment, doomed: readonly string[]) => void) {
     this.#shop = shop;
     this.#sources = sources;
     this.#swapIn = swapIn;
@@ -38,6 +39,11 @@ export class SegmentRewrite {
     this.#target.append(batches, this.#shop.indexIntervalBytes);
   }
 
+  /** Brings what was appended to the device without blocking, so that {@link commit} need not wait for it. @throws StorageError (rejection) */
+  async settle(): Promise<void> {
+    if (!this.#done) await this.#target.datasync();
+  }
+
   /** Puts the new segment in the place of the old ones. @throws StorageError: the old ones stay, or the next open finishes */
   commit(): void {
     if (this.#done) return;
@@ -56,7 +62,7 @@ export class SegmentRewrite {
     }
     disk.syncDir(dir);
     this.#target.close();
-    for (const segment of this.#sources) this.#removeOld(segment);
+    const doomed = this.#sources.flatMap((segment) => this.#setAside(segment));
     for (const ending of ['.index', '.timeindex', '.txnindex', '.log'] as const) {
       if (ending === '.txnindex' && !txnindex) continue;
       disk.rename(this.#target.path + ending + '.swap', this.#target.path + ending);
@@ -64,14 +70,25 @@ export class SegmentRewrite {
     disk.syncDir(dir);
     const path = (first as Segment).file('.log');
     disk.setModified(path, modifiedMs);
-    this.#swapIn(new Segment(disk, { dir, baseOffset: this.#target.baseOffset }, { sizeBytes, createdMs: this.#shop.now() }));
+    const replacement = new Segment(disk, { dir, baseOffset: this.#target.baseOffset }, { sizeBytes, createdMs: this.#shop.now() });
+    this.#swapIn(replacement, doomed);
   }
 
-  /** Old files go; producer snapshots stay, they are about offsets and not about bytes. */
-  #removeOld(segment: Segment): void {
+  /**
+   * Old files get names that no longer count, so that the log can erase them in the background: freeing a large one takes the
+   * kernel long. Producer snapshots stay, they are about offsets and not about bytes.
+   */
+  #setAside(segment: Segment): string[] {
     const { disk } = this.#shop;
     segment.close();
-    for (const ending of ['.log', '.index', '.timeindex', '.txnindex'] as const) if (disk.stat(segment.file(ending))) disk.unlink(segment.file(ending));
+    const out: string[] = [];
+    for (const ending of ['.log', '.index', '.timeindex', '.txnindex'] as const) {
+      const from = segment.file(ending);
+      if (!disk.stat(from)) continue;
+      disk.rename(from, `${from}.deleted`);
+      out.push(`${from}.deleted`);
+    }
+    return out;
   }
 
   /** Gives up; the old segments were never touched. */

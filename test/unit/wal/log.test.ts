@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { StorageError } from '../../../src/lib/files.ts';
-import { MemoryDisk } from '../../../src/lib/memory-disk.ts';
+import { MemoryDisk, PowerLoss } from '../../../src/lib/memory-disk.ts';
 import { BatchView } from '../../../src/records/batch.ts';
 import { BatchBuilder, filterBatch } from '../../../src/records/builder.ts';
 import { LogReader } from '../../../src/wal/reader.ts';
@@ -452,11 +452,19 @@ describe('rewriting segments', () => {
         await log.sync();
         const end = log.segments()[3]!.baseOffset;
         disk.powerOffAt = disk.changes + step;
-        expect(() => rewriteFirst(log, 3)).toThrow();
+        let done = true;
+        try {
+          rewriteFirst(log, 3);
+        } catch (error) {
+          expect(error).toBeInstanceOf(PowerLoss);
+          done = false;
+        }
+        // The last steps free the old files in the background.
+        await new Promise((resolve) => setImmediate(resolve));
         disk.crash({ tear });
         const again = openLog({ disk, config: small });
         const now = contents(again.log);
-        expect([upTo(100), expected(end)]).toContainEqual(now);
+        expect(done ? [expected(end)] : [upTo(100), expected(end)]).toContainEqual(now);
         expect(again.damage).toEqual([]);
       }
     }
