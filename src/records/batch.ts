@@ -178,6 +178,14 @@ export function seal(buf: Buffer, at = 0): void {
   buf.writeUInt32BE(crc32c(buf, at + CRC_FROM, at + sizeAt(buf, at)), at + 17);
 }
 
+/** Writes whose batch it is and its place in their sequence (KIP-98), and the checksum: for producers, once it is known. */
+export function stampProducer(buf: Buffer, producer: { readonly producerId: number; readonly producerEpoch: number; readonly baseSequence: number }): void {
+  writeI64(buf, producer.producerId, 43);
+  buf.writeInt16BE(producer.producerEpoch, 51);
+  buf.writeInt32BE(producer.baseSequence, 53);
+  seal(buf);
+}
+
 /** message.timestamp.type = LogAppendTime: one bit, one timestamp, the checksum; records stay as they are, packed or not. */
 export function stampLogAppendTime(buf: Buffer, at: number, now: number): void {
   buf.writeInt16BE(buf.readInt16BE(at + 21) | ATTRIBUTE_LOG_APPEND_TIME, at + 21);
