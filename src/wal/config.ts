@@ -45,6 +45,11 @@ export interface LogOptions {
   readonly logStartOffset?: number;
   /** Open for reading beside a running owner: nothing is made, changed or repaired. */
   readonly readOnly?: boolean;
+  /**
+   * The owner never leaves offsets out: no compaction, no numbering shared with other logs. Recovery then checks offsets
+   * next to damage more strictly, which it must not where gaps are normal. Default false.
+   */
+  readonly gapless?: boolean;
   /** Told of everything that was lost, while opening and later. */
   readonly onDamage?: (damage: Damage) => void;
   /** A new segment with this base was begun; the owner may write its `.snapshot`. */

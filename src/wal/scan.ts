@@ -149,6 +149,8 @@ export interface ScanRange {
   readonly recoveryPoint: number;
   /** Where the offsets of this file end, when that is known. */
   readonly endOffset: number | undefined;
+  /** No offset was ever left out, unless it was lost. */
+  readonly gapless: boolean;
 }
 
 export interface ScanResult {
@@ -210,10 +212,10 @@ function jumpDenied(file: LogFile, window: Window, jumped: GoodBatch, range: Sca
 
 /**
  * Whether to believe the base offset of a batch right behind damage: it lies outside the checksum and next to bytes that are
- * wrong. It must lead up to what follows without a gap. In a compacted log that may put one sound batch aside too many; the
- * other mistake would hand out records under offsets that are not theirs.
+ * wrong. In a log without gaps it must lead up to what follows.
  */
 function connects(file: LogFile, window: Window, batch: GoodBatch, range: ScanRange): boolean {
+  if (!range.gapless) return true;
   const end = batch.position + batch.sizeBytes;
   const follows = end < file.sizeBytes ? goodAt(file, window, end, range)?.baseOffset : range.endOffset;
   return follows === undefined || follows === batch.lastOffset + 1;

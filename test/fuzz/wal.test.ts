@@ -287,7 +287,7 @@ test('any byte of any file changed, truncated or zeroed: it opens, tells what is
       const random = seededRandom(seed);
       const open = (options: { clean?: boolean; recoveryPoint?: number }): { log: Log; damage: Damage[] } => {
         const damage: Damage[] = [];
-        return { log: Log.open({ dir: DIR, disk, clock: new ManualClock(), config, onDamage: (d) => damage.push(d), ...options }), damage };
+        return { log: Log.open({ dir: DIR, disk, clock: new ManualClock(), config, gapless: true, onDamage: (d) => damage.push(d), ...options }), damage };
       };
       const { log } = open({});
       for (let i = 0; i < 40; i++) {

@@ -147,6 +147,17 @@ describe('a bad batch in the middle is put aside', () => {
     await log.close();
   });
 
+  test('in a log with gaps by design, a damaged batch costs no other', async () => {
+    const { log, disk } = openLog();
+    for (let i = 0; i < 10; i++) log.append(batchOf([`v${i * 10}`]), 0, i * 10);
+    await log.close();
+    const size = batchOf(['v0']).length;
+    disk.corrupt(FIRST, size + 65);
+    const again = openLog({ disk });
+    expect(again.damage).toMatchObject([{ kind: 'damaged', firstOffset: 1, nextOffset: 20 }]);
+    expect(contents(again.log).length).toBe(9);
+  });
+
   test('verify finds all of it, and leaves a sound log alone', async () => {
     const disk = await closed(30, small);
     const { log, damage } = openLog({ disk, clean: true, config: small });
