@@ -3,6 +3,7 @@
  * command's own module, which is imported only then. The one place that ends the process.
  */
 import { AppError } from '../lib/errors.ts';
+import { setSystemProperties } from '../lib/system-properties.ts';
 import { type Command, type CommandContext, EXIT } from './command.ts';
 import { environmentScript, sourcedEnvironment } from './environment-script.ts';
 import { type LauncherFlags, launcherFlags, systemPropertiesOf, UsageError } from './flags.ts';
@@ -85,8 +86,10 @@ function contextOf(flags: LauncherFlags, command: string): CommandContext {
   const env = script === undefined ? process.env : sourcedEnvironment(script, process.env);
   // Components see the environment as the script left it.
   if (script !== undefined) Object.assign(process.env, env);
+  const systemProperties = { ...systemPropertiesOf(env.JAVA_OPTS), ...systemPropertiesOf(env.FLUME_JAVA_OPTS), ...flags.systemProperties };
+  setSystemProperties(systemProperties);
   return {
-    systemProperties: { ...systemPropertiesOf(env.JAVA_OPTS), ...systemPropertiesOf(env.FLUME_JAVA_OPTS), ...flags.systemProperties },
+    systemProperties,
     confDir: flags.confDir,
     pluginsPath: flags.pluginsPath,
     classpath: [

@@ -101,6 +101,26 @@ export function datumCutter(schema: string): DatumCutter {
   };
 }
 
+/**
+ * Reads datums written by one schema as another sees them (Avro's schema resolution): strings, numbers, plain objects for
+ * records and maps. @throws ProtocolError at once when the schemas do not fit; the reader throws it for datums that do not
+ */
+export function resolvingReader(writerSchema: string, readerSchema: string): (bytes: Buffer, at: number) => unknown {
+  const avsc = require('avsc') as typeof import('avsc');
+  try {
+    const reader = avsc.Type.forSchema(JSON.parse(readerSchema));
+    const writer = avsc.Type.forSchema(JSON.parse(writerSchema));
+    const resolver = reader.createResolver(writer);
+    return (bytes, at) => {
+      const { value, offset } = reader.decode(bytes, at, resolver);
+      if (offset < 0) throw new ProtocolError('the data ends within a value');
+      return value;
+    };
+  } catch (cause) {
+    throw new ProtocolError(`the Avro schemas do not fit: ${(cause as Error).message}`, { cause });
+  }
+}
+
 function avscType(canonicalSchema: string): Type {
   const avsc = require('avsc') as typeof import('avsc');
   // Values are thrown away, but plain avsc refuses longs beyond 2^53; as bytes every long will do.
