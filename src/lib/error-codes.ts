@@ -21,6 +21,7 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   LISTEN: 'A port could not be opened.',
   LOG_CLOSED: 'A log is closed and takes nothing any more.',
   LOG_REWRITE: 'A stored log could not be rewritten; the old one stays in use.',
+  LOG_UNREADABLE: 'Two reads of the same stored bytes differ: memory or disk of the machine is at fault.',
   MALFORMED_INPUT: 'Bytes are not what their character set allows.',
   METADATA_UNKNOWN: 'The broker does not know what it was asked about.',
   PROTOCOL: 'The other end broke the protocol, or answered with an error of it.',

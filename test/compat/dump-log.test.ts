@@ -24,11 +24,12 @@ async function dump(files: readonly string[], ...flags: string[]): Promise<strin
 }
 
 describe.runIf(existsSync(kafka))('kafka-dump-log on our files (skipped without a real Kafka: set MILLRACE_PEERS)', () => {
-  const dir = mkdtempSync(join(tmpdir(), 'millrace-dump-'));
+  let dir: string;
   const T0 = 1_795_226_193_000;
   let log: Log;
 
   beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'millrace-dump-'));
     log = Log.open({ dir, disk: realDisk, clock: systemClock, config: { segmentBytes: 12_000, indexIntervalBytes: 500 } });
     for (let i = 0; i < 200; i++) {
       const codec = i % 5;
