@@ -33,6 +33,7 @@ export const FINDING_CODES: Readonly<Record<string, string>> = {
   'empty-value': 'A property has no value, which acts as if it were not set.',
   encryption: 'The encryption of a channel is incomplete, or of a kind that cannot be had here.',
   'file-encoding': 'The file is not UTF-8; the message names what it was read as.',
+  'foreign-database': 'A jdbc channel names a database that needs Java.',
   'group-left-out': 'A sink belongs to a group that cannot run.',
   'group-size': 'A sink processor does not work with this number of sinks.',
   'group-without-sinks': 'A sink group names no sinks.',

@@ -27,6 +27,7 @@ function entry(kind: Kind, type: string, aliases: readonly string[], load: Catal
 /** By kind, in the order of the reference pages. */
 export const BUILT_IN: readonly CatalogEntry[] = [
   entry('channel', 'file', [`${FLUME}.channel.file.FileChannel`], () => import('../channels/file.ts')),
+  entry('channel', 'jdbc', [`${FLUME}.channel.jdbc.JdbcChannel`], () => import('../channels/jdbc.ts')),
   entry('channel', 'memory', [`${FLUME}.channel.MemoryChannel`], () => import('../channels/memory.ts')),
   entry('channel', 'pseudo', [`${FLUME}.channel.PseudoTxnMemoryChannel`], () => import('../channels/pseudo.ts')),
   entry('source', 'avro', [`${FLUME}.source.AvroSource`], () => import('../sources/avro.ts')),
@@ -37,11 +38,13 @@ export const BUILT_IN: readonly CatalogEntry[] = [
   entry('source', 'seq', [`${FLUME}.source.SequenceGeneratorSource`], () => import('../sources/seq.ts')),
   entry('source', 'spooldir', [`${FLUME}.source.SpoolDirectorySource`], () => import('../sources/spooldir.ts')),
   entry('source', 'stress', [`${FLUME}.source.StressSource`], () => import('../sources/stress.ts')),
+  entry('source', 'thrift', [`${FLUME}.source.ThriftSource`], () => import('../sources/thrift.ts')),
   entry('sink', 'avro', [`${FLUME}.sink.AvroSink`], () => import('../sinks/avro.ts')),
   entry('sink', 'file_roll', [`${FLUME}.sink.RollingFileSink`], () => import('../sinks/file-roll.ts')),
   entry('sink', 'kafka', [`${FLUME}.sink.kafka.KafkaSink`], () => import('../sinks/kafka.ts')),
   entry('sink', 'logger', [`${FLUME}.sink.LoggerSink`], () => import('../sinks/logger.ts')),
   entry('sink', 'null', [`${FLUME}.sink.NullSink`], () => import('../sinks/null.ts')),
+  entry('sink', 'thrift', [`${FLUME}.sink.ThriftSink`], () => import('../sinks/thrift.ts')),
   entry('selector', 'load_balancing', [`${FLUME}.channel.LoadBalancingChannelSelector`], () => import('../selectors/load-balancing.ts')),
   entry('selector', 'multiplexing', [`${FLUME}.channel.MultiplexingChannelSelector`], () => import('../selectors/multiplexing.ts')),
   entry('selector', 'replicating', [`${FLUME}.channel.ReplicatingChannelSelector`], () => import('../selectors/replicating.ts')),

@@ -1,0 +1,398 @@
+/**
+ * The jdbc channel (Flume's JdbcChannel, there on Derby): events as rows of one SQLite file, for those who want to look at
+ * them with SQL. Puts and commits of one turn of the loop share a transaction; it is on the device when they return
+ * (journal_mode = WAL, synchronous = FULL). The file channel is faster; this one is here for definitions that name it.
+ *
+ *   events(seq INTEGER PRIMARY KEY, headers TEXT as a JSON object, body BLOB)     user_version = format
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { lockDirectory } from '../../lib/dir-lock.ts';
+import { AppError, ChannelError, ChannelFullError, ConfigError, errorText } from '../../lib/errors.ts';
+import { bool, type Config, int, long, path, rest, secret, text } from '../../lib/props/spec.ts';
+import { Loan } from '../../wal/queue/loan.ts';
+import { leftOf, type Part, PartQueue, type StoredEvent } from '../../wal/queue/part.ts';
+import type { Channel, ChannelGauges, Lease } from '../core/channel.ts';
+import { type ChannelContext, defineChannel } from '../core/define.ts';
+import type { Event } from '../core/event.ts';
+import { FillForecast } from '../core/fill-forecast.ts';
+import { Takers } from '../core/takers.ts';
+
+const FORMAT = 1;
+const DEFAULT_DIR = '.flume/jdbc-channel/db';
+const FILE = 'events.sqlite';
+const READ_AHEAD = 1_000;
+const OLD = 'org.apache.flume.channel.jdbc.';
+const NO_SERVER = 'SQLite is a file; its rights protect it';
+
+const properties = {
+  'driver.url': text({ aliases: [`${OLD}driver.url`], doc: `jdbc:sqlite:FILE. Default: ~/${DEFAULT_DIR}/${FILE}.` }),
+  'db.type': text({ default: 'SQLITE', aliases: [`${OLD}db.type`], doc: "SQLITE; Flume's DERBY, its default, is read as that." }),
+  'maximum.capacity': long({ default: 0, min: 0, unit: 'events', aliases: [`${OLD}maximum.capacity`], doc: 'Most events the channel holds; 0 = no bound.' }),
+  'create.schema': bool({ default: true, aliases: [`${OLD}create.schema`], doc: 'Make the table when it is not there.' }),
+  'driver.class': text({ doc: 'Flume: the JDBC driver.', ignored: 'the driver is SQLite', aliases: [`${OLD}driver.class`] }),
+  'db.username': text({ doc: 'Flume: the user.', ignored: NO_SERVER, aliases: [`${OLD}db.username`] }),
+  'db.password': secret({ doc: 'Flume: the password.', ignored: NO_SERVER, aliases: [`${OLD}db.password`] }),
+  'connection.properties.file': path({
+    doc: 'Flume: further settings of the driver.',
+    ignored: 'the driver is SQLite',
+    aliases: [`${OLD}connection.properties.file`],
+  }),
+  'create.index': bool({ doc: 'Flume: make indexes.', ignored: 'the primary key is the only index needed', aliases: [`${OLD}create.index`] }),
+  'create.foreignkey': bool({ doc: 'Flume: make foreign keys.', ignored: 'there is one table', aliases: [`${OLD}create.foreignkey`] }),
+  'transaction.isolation': text({
+    doc: 'Flume: isolation level.',
+    ignored: 'one process writes, one transaction after the other',
+    aliases: [`${OLD}transaction.isolation`],
+  }),
+  'maximum.connections': int({
+    doc: 'Flume: size of the connection pool.',
+    ignored: 'one connection is enough for a file',
+    aliases: [`${OLD}maximum.connections`],
+  }),
+  'sysprop.*': rest({ doc: 'Flume: system properties for Derby. No effect here.' }),
+};
+type JdbcConfig = Config<typeof properties>;
+
+/** The part of better-sqlite3 that is used here. */
+interface Statement {
+  run(...values: unknown[]): unknown;
+  all(...values: unknown[]): unknown[];
+  get(...values: unknown[]): unknown;
+}
+interface Database {
+  pragma(text: string, options?: { simple: boolean }): unknown;
+  exec(text: string): void;
+  prepare(text: string): Statement;
+  transaction(work: () => void): () => void;
+  close(): void;
+}
+type Sqlite = new (file: string, options?: { readonly readonly?: boolean; readonly fileMustExist?: boolean }) => Database;
+
+/** @throws ConfigError the package is not there, or was not compiled */
+function loadSqlite(): Sqlite {
+  try {
+    const found = createRequire(import.meta.url)('better-sqlite3') as Sqlite;
+    new found(':memory:').close();
+    return found;
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
+    throw new ConfigError(`the jdbc channel needs the package better-sqlite3, which is ${missing ? 'not installed' : 'not compiled for this Node.js'}`, {
+      fix: `run \`npm ${missing ? 'install' : 'rebuild'} better-sqlite3\` in the directory of this program (it needs a C++ compiler), or use a channel of type = file`,
+      cause: error,
+    });
+  }
+}
+
+/** The database file of a configuration. */
+export function databaseFile(config: JdbcConfig, home: string): string {
+  const url = config['driver.url'];
+  return url === undefined ? resolve(home, DEFAULT_DIR, FILE) : resolve(url.replace(/^jdbc:sqlite:/i, ''));
+}
+
+/** Rows as they wait, without opening the channel; for `flume-ng channel`. @throws ConfigError no SQLite, or no such file */
+export function* storedRows(config: JdbcConfig, home: string): Generator<{ readonly sequence: number; readonly event: StoredEvent }> {
+  const file = databaseFile(config, home);
+  if (!existsSync(file)) throw new ConfigError(`there is no database ${file}`, { fix: 'has the channel been used yet?' });
+  const db = new (loadSqlite())(file, { readonly: true });
+  try {
+    const read = db.prepare('SELECT seq, headers, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
+    for (let last = -1; ; ) {
+      const rows = read.all(last, READ_AHEAD) as Row[];
+      for (const row of rows) yield { sequence: row.seq, event: eventOf(row) };
+      if (rows.length === 0) return;
+      last = rows[rows.length - 1]!.seq;
+    }
+  } finally {
+    db.close();
+  }
+}
+
+interface Row {
+  readonly seq: number;
+  readonly headers: string;
+  readonly body: Buffer;
+}
+
+function eventOf({ headers, body }: Row): StoredEvent {
+  return { headers: headers === '' ? {} : (JSON.parse(headers) as Record<string, string>), body };
+}
+
+interface PendingPut {
+  readonly events: readonly Event[];
+  readonly settle: (error: Error | null) => void;
+}
+
+class JdbcChannel implements Channel {
+  readonly #config: JdbcConfig;
+  readonly #ctx: ChannelContext;
+  readonly #takers = new Takers();
+  readonly #forecast: FillForecast;
+  #ready = new PartQueue();
+  #db: Database | null = null;
+  #unlock: () => void = () => {};
+  #insert: Statement | null = null;
+  #delete: Statement | null = null;
+  #select: Statement | null = null;
+  #puts: PendingPut[] = [];
+  #done: (readonly [from: number, to: number])[] = [];
+  /** The transaction of this turn, until it is through. */
+  #turn: Promise<void> | null = null;
+  #next = 0;
+  #cursor = -1;
+  #waiting = 0;
+  #lent = 0;
+
+  constructor(config: JdbcConfig, ctx: ChannelContext) {
+    this.#config = config;
+    this.#ctx = ctx;
+    this.#forecast = new FillForecast(ctx.clock);
+  }
+
+  /** @throws ConfigError, DirectoryInUseError, AppError */
+  async start(): Promise<void> {
+    const sqlite = loadSqlite();
+    const file = databaseFile(this.#config, this.#ctx.home);
+    const dir = dirname(file);
+    mkdirSync(dir, { recursive: true });
+    if (readdirSync(dir).includes('service.properties')) {
+      throw new ConfigError(`${dir} holds a Derby database of Java Flume`, {
+        fix: 'let Flume drain it first, or set driver.url = jdbc:sqlite:FILE to another place',
+      });
+    }
+    this.#unlock = lockDirectory(dir, 'in_use.lock', `channel ${this.#ctx.name} of agent ${this.#ctx.agent}`);
+    try {
+      this.#open(sqlite, file);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    this.#takers.open();
+    this.#ctx.log.info(`open with ${this.#waiting} events waiting in ${file}`);
+  }
+
+  #open(sqlite: Sqlite, file: string): void {
+    let db = new sqlite(file);
+    try {
+      this.#prepare(db, file);
+    } catch (error) {
+      const { code } = error as { code?: string };
+      db.close();
+      if (code !== 'SQLITE_NOTADB' && code !== 'SQLITE_CORRUPT') throw error instanceof AppError ? error : storageError(file, error);
+      const kept = putAside(file, this.#ctx.clock.now());
+      this.#ctx.log.error(
+        `${file} is damaged (${errorText(error)}); it was moved to ${kept} and the channel begins empty. sqlite3 .recover may save events from it`,
+      );
+      db = new sqlite(file);
+      this.#prepare(db, file);
+    }
+    this.#db = db;
+  }
+
+  #prepare(db: Database, file: string): void {
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    const format = Number(db.pragma('user_version', { simple: true }));
+    if (format > FORMAT) {
+      throw new ConfigError(`${file} was written by a newer version of this program (format ${format}, this one knows ${FORMAT})`, {
+        fix: 'start the newer version again',
+      });
+    }
+    const there = db.prepare("SELECT name FROM sqlite_master WHERE name = 'events'").get() !== undefined;
+    if (!there && !this.#config['create.schema'])
+      throw new ConfigError(`${file} has no table "events", and create.schema is false`, { fix: 'set create.schema = true' });
+    db.exec(`CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, headers TEXT NOT NULL, body BLOB NOT NULL); PRAGMA user_version = ${FORMAT}`);
+    const { count, last } = db.prepare('SELECT count(*) AS count, max(seq) AS last FROM events').get() as { count: number; last: number | null };
+    this.#waiting = count;
+    this.#next = Math.max(this.#next, (last ?? -1) + 1);
+    this.#cursor = -1;
+    this.#ready = new PartQueue();
+    this.#lent = 0;
+    this.#insert = db.prepare('INSERT INTO events (seq, headers, body) VALUES (?, ?, ?)');
+    this.#delete = db.prepare('DELETE FROM events WHERE seq >= ? AND seq < ?');
+    this.#select = db.prepare('SELECT seq, headers, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
+  }
+
+  async stop(): Promise<void> {
+    this.#takers.close();
+    await this.#turn;
+    this.#db?.close();
+    this.#db = null;
+    this.#unlock();
+    this.#unlock = () => {};
+  }
+
+  put(batch: readonly Event[], signal: AbortSignal): Promise<void> {
+    if (batch.length === 0) return Promise.resolve();
+    if (!this.#db) return Promise.reject(new ChannelError(`Channel closed [channel=${this.#ctx.name}]`, { retriable: true }));
+    if (signal.aborted) return Promise.reject(new ChannelError('a put was given up, because its source stops', { retriable: true }));
+    const capacity = this.#config['maximum.capacity'];
+    const pending = this.#puts.reduce((sum, { events }) => sum + events.length, 0);
+    if (capacity > 0 && this.#waiting + this.#lent + pending + batch.length > capacity) {
+      return Promise.reject(
+        new ChannelFullError(`JDBC channel capacity reached: maximum.capacity is ${capacity}`, { fix: 'see why the sink is slow, or raise maximum.capacity' }),
+      );
+    }
+    return new Promise((resolvePut, reject) => {
+      this.#puts.push({ events: batch.slice(), settle: (error) => (error ? reject(error) : resolvePut()) });
+      void this.#schedule();
+    });
+  }
+
+  /** Everything asked for in this turn of the loop goes into one transaction. */
+  #schedule(): Promise<void> {
+    this.#turn ??= new Promise((resolveTurn) => {
+      setImmediate(() => {
+        this.#turn = null;
+        this.#transact();
+        resolveTurn();
+      });
+    });
+    return this.#turn;
+  }
+
+  #transact(): void {
+    const puts = this.#puts.splice(0);
+    const done = this.#done;
+    let next = this.#next;
+    try {
+      (this.#db as Database).transaction(() => {
+        for (const [from, to] of done) this.#delete?.run(from, to);
+        for (const { events } of puts) for (const { headers, body } of events) this.#insert?.run(next++, headersText(headers), body);
+      })();
+    } catch (error) {
+      this.#failed(puts, storageError(databaseFile(this.#config, this.#ctx.home), error));
+      return;
+    }
+    this.#done = [];
+    this.#waiting += next - this.#next;
+    this.#next = next;
+    for (const put of puts) put.settle(null);
+    if (puts.length > 0) this.#takers.wakeOne();
+  }
+
+  /** Nothing of the turn is stored. What was delivered is noted with the next one; until then a crash delivers it twice. */
+  #failed(puts: readonly PendingPut[], error: ChannelError): void {
+    this.#ctx.extra.EventPutErrorCount = (this.#ctx.extra.EventPutErrorCount ?? 0) + puts.length;
+    if (puts.length === 0) this.#ctx.log.warn(`${error.message}; after a crash now some events would be delivered twice`);
+    for (const put of puts) put.settle(error);
+  }
+
+  take(max: number, signal: AbortSignal): Promise<Lease | null> {
+    return this.#takers.take(signal, () => this.#lend(max));
+  }
+
+  #lend(max: number): Lease | null {
+    const parts: Part[] = [];
+    let count = 0;
+    while (this.#db && count < max && (!this.#ready.isEmpty || this.#read())) {
+      const part = this.#ready.shift(max - count);
+      parts.push(part);
+      count += leftOf(part);
+    }
+    if (count === 0) return null;
+    this.#waiting -= count;
+    this.#lent += count;
+    return new Loan(parts, this.#settle);
+  }
+
+  #read(): boolean {
+    let rows: Row[];
+    try {
+      rows = this.#select?.all(this.#cursor, READ_AHEAD) as Row[];
+    } catch (error) {
+      throw storageError(databaseFile(this.#config, this.#ctx.home), error);
+    }
+    for (let i = 0; i < rows.length; ) {
+      const first = i;
+      while (i < rows.length && rows[i]!.seq === rows[first]!.seq + i - first) i++;
+      this.#ready.insert({ events: rows.slice(first, i).map(eventOf), head: 0, sequence: rows[first]!.seq });
+    }
+    if (rows.length > 0) this.#cursor = rows[rows.length - 1]!.seq;
+    return rows.length > 0;
+  }
+
+  readonly #settle = (done: readonly (readonly [number, number])[], back: readonly Part[]): Promise<void> => {
+    let count = 0;
+    for (const [from, to] of done) count += to - from;
+    let returned = 0;
+    for (const part of back) {
+      returned += leftOf(part);
+      if (leftOf(part) > 0) this.#ready.insert(part);
+    }
+    this.#lent -= count + returned;
+    this.#waiting += returned;
+    if (returned > 0) this.#takers.wakeOne();
+    if (count === 0 || !this.#db) return Promise.resolve();
+    this.#done.push(...done);
+    return this.#schedule();
+  };
+
+  gauges(): ChannelGauges {
+    return { size: this.#waiting, capacity: this.#config['maximum.capacity'], lent: this.#lent };
+  }
+
+  extraGauges(): Record<string, number | string> {
+    return { Open: String(this.#db !== null), TimeToFullSeconds: this.#forecast.secondsToFull(this.#waiting + this.#lent, this.#config['maximum.capacity']) };
+  }
+}
+
+function headersText(headers: Readonly<Record<string, string>>): string {
+  for (const _ in headers) return JSON.stringify(headers);
+  return '';
+}
+
+function storageError(file: string, cause: unknown): ChannelError {
+  return new ChannelError(`the database ${file} failed: ${errorText(cause)}`, {
+    cause,
+    retriable: true,
+    fix: 'look at the disk: space, rights, the system log',
+  });
+}
+
+/** Moves a damaged database with its journal out of the way; answers its new path. */
+function putAside(file: string, now: number): string {
+  const quarantine = join(dirname(file), 'quarantine');
+  mkdirSync(quarantine, { recursive: true });
+  const kept = join(quarantine, `${now}-${FILE}`);
+  for (const ending of ['', '-wal', '-shm']) if (existsSync(file + ending)) renameSync(file + ending, kept + ending);
+  return kept;
+}
+
+export default defineChannel({
+  type: 'jdbc',
+  aliases: ['org.apache.flume.channel.jdbc.JdbcChannel'],
+  summary: 'Keeps events in an SQLite file; slower than the file channel.',
+  properties,
+  counters: { EventPutErrorCount: 'Puts that the database refused or failed.' },
+  check: (config) => {
+    const url = config['driver.url'];
+    const findings = [];
+    if (url !== undefined && !/^jdbc:sqlite:./i.test(url)) {
+      findings.push({
+        code: 'foreign-database',
+        severity: 'error' as const,
+        message: `driver.url ${url} names a database that needs Java`,
+        fix: 'write jdbc:sqlite:FILE, or leave it out for the default file',
+        key: 'driver.url',
+      });
+    }
+    if (!/^(SQLITE|DERBY)$/i.test(config['db.type'])) {
+      findings.push({
+        code: 'foreign-database',
+        severity: 'error' as const,
+        message: `db.type ${config['db.type']} cannot be had here`,
+        fix: 'leave it out: events are kept in an SQLite file',
+        key: 'db.type',
+      });
+    }
+    return findings;
+  },
+  facts: (config) => ({ capacity: config['maximum.capacity'], owns: [config['driver.url']?.replace(/^jdbc:sqlite:/i, '') ?? `~/${DEFAULT_DIR}`] }),
+  delivery: () => ({
+    crash: { effect: 'doubles', note: 'nothing stored is lost; what a sink had delivered but not yet committed is delivered again' },
+    stop: { effect: 'nothing', note: 'everything waits in the database for the next start' },
+  }),
+  create: (config, ctx) => new JdbcChannel(config, ctx),
+});
