@@ -88,12 +88,13 @@ export class Log {
 
   #load(options: LogOptions): void {
     const disk = this.#disk;
-    this.#parentUnsynced = !this.#readOnly && (!options.clean || disk.stat(this.dir) === null);
+    this.#parentUnsynced = !this.#readOnly && !options.clean;
     if (!this.#readOnly) disk.mkdir(this.dir);
     this.#segments = listSegments(this.#shop, tidyDirectory(this.#shop));
     if (this.#segments.length === 0) {
       this.#nextOffset = options.startOffset ?? options.recoveryPoint ?? 0;
       this.#addSegment(this.#nextOffset);
+      this.#parentUnsynced = !this.#readOnly;
     } else if (options.clean) this.#resume(options.recoveryPoint);
     else this.#recover(0, options.recoveryPoint ?? 0);
     this.#logStartOffset = Math.max(options.logStartOffset ?? 0, this.#first.baseOffset);

@@ -222,6 +222,20 @@ describe('grouped sync', () => {
     expect([disk.syncs - before, log.recoveryPoint]).toEqual([3, 14]);
   });
 
+  test('the name of a new directory is in it, whoever made the directory', async () => {
+    for (const clean of [true, false]) {
+      const disk = new MemoryDisk();
+      disk.mkdir('/data');
+      disk.syncDir('/');
+      disk.mkdir(DIR);
+      const { log } = openLog({ disk, clean });
+      fill(log, 2);
+      await log.sync();
+      disk.crash();
+      expect(contents(openLog({ disk }).log)).toEqual(upTo(4));
+    }
+  });
+
   test('segments rolled since the last sync are in it', async () => {
     const { log, disk } = openLog({ config: small });
     fill(log, 50);
