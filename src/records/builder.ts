@@ -123,10 +123,13 @@ export class BatchBuilder {
   appendEvent(body: Buffer, headers: Readonly<Record<string, string>>, timestamp: number): void {
     let count = 0;
     let headerBytes = 0;
+    let ascii = true;
     for (const name in headers) {
       count++;
+      const value = headers[name]!;
       const nameBytes = textBytes(name);
-      const valueBytes = textBytes(headers[name]!);
+      const valueBytes = textBytes(value);
+      if (nameBytes !== name.length || valueBytes !== value.length) ascii = false;
       headerBytes += varintBytes(nameBytes) + nameBytes + varintBytes(valueBytes) + valueBytes;
     }
     this.#open(this.#lastDelta + 1, timestamp, 1 + varintBytes(body.length) + body.length + varintBytes(count) + headerBytes);
@@ -135,8 +138,8 @@ export class BatchBuilder {
     this.#varint(count);
     for (const name in headers) {
       const value = headers[name]!;
-      this.#text(name, textBytes(name));
-      this.#text(value, textBytes(value));
+      this.#text(name, ascii ? name.length : textBytes(name));
+      this.#text(value, ascii ? value.length : textBytes(value));
     }
   }
 
@@ -331,13 +334,21 @@ function optionsOf(batch: BatchView, deleteHorizonMs: number | undefined): Batch
 }
 
 /**
+ * A builder for what is left of a batch: offsets, sequence, producer and codec as they were. Finish it with the batch's
+ * `lastOffsetDelta`. `deleteHorizonMs` stamps it as one with tombstones that may go after that time.
+ */
+export function builderLike(batch: BatchView, deleteHorizonMs?: number): BatchBuilder {
+  return new BatchBuilder(optionsOf(batch, deleteHorizonMs), batch.sizeBytes);
+}
+
+/**
  * Rebuilds a batch with the records that `keep` says yes to, for compaction: offsets, sequence, producer and
  * lastOffsetDelta stay as they were. `deleteHorizonMs` stamps the batch as one with tombstones that may go after that
  * time. Null when no record is left: see {@link emptyBatch}.
  * @throws ProtocolError, CodecError when the batch cannot be read
  */
 export function filterBatch(batch: BatchView, keep: (record: RecordCursor) => boolean, deleteHorizonMs?: number): Buffer | null {
-  const builder = new BatchBuilder(optionsOf(batch, deleteHorizonMs), batch.sizeBytes);
+  const builder = builderLike(batch, deleteHorizonMs);
   const cursor = new RecordCursor(batch);
   while (cursor.next()) {
     if (!keep(cursor)) continue;
