@@ -73,7 +73,7 @@ async function main(argv: readonly string[]): Promise<number> {
 function tool(words: readonly string[]): number {
   const asked = words[0] === undefined ? 'Flume tools are' : words[0].toLowerCase() === 'fcintegritytool' ? 'fcintegritytool is' : `"${words[0]}" is`;
   process.stderr.write(
-    `Error: ${asked} not needed here. Channels are checked when they open;\n  flume-ng channel verify <directory>\nchecks one without opening it.\n`,
+    `Error: ${asked} not needed here. Channels are checked when they open;\n  flume-ng channel verify -f FILE -n NAME CHANNEL\nchecks one without opening it.\n`,
   );
   return EXIT.failed;
 }
