@@ -134,7 +134,7 @@ export class Broker {
       perform: (markers) => this.#endTransaction(markers),
       abandon: (decision, now) => this.transactionState.abandon(decision, now),
     });
-    this.#housekeeping = new Housekeeping(this);
+    this.#housekeeping = new Housekeeping(this, disk);
   }
 
   get nodeId(): number {
@@ -295,6 +295,7 @@ export class Broker {
 
   #onRemoved(topic: string, partitions: readonly Partition[]): void {
     for (const partition of partitions) this.purgatory.wake(partition);
+    this.#housekeeping.forget(partitions);
     this.groups
       .run({ kind: 'forget-topics', topics: [topic] })
       .catch((error) => this.log.error({ err: error }, `cannot forget the committed offsets of ${topic}: ${errorText(error)}`));
@@ -304,7 +305,7 @@ export class Broker {
 
   /** Brings everything to disk. Connections are closed before, by server.ts. */
   async unload(): Promise<void> {
-    this.#housekeeping.stop();
+    await this.#housekeeping.stop();
     this.purgatory.close();
     const reason = new Error('the broker stops');
     this.groups.stop(reason);
@@ -320,7 +321,7 @@ export class Broker {
 
   /** Gives the directories back after a start that failed. */
   release(): void {
-    this.#housekeeping.stop();
+    this.#housekeeping.halt();
     for (const unlock of this.#unlock.splice(0)) unlock();
   }
 }

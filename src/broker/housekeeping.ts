@@ -1,39 +1,62 @@
 /**
- * What the broker does by itself: retention, checkpoints, flush.ms, forgetting idle producers. Each on its own interval,
- * in slices of a few milliseconds with the event loop free in between; never inside a request.
+ * What the broker does by itself: retention, compaction, checkpoints, flush.ms, forgetting idle producers. Each on its own
+ * interval, in slices of a few milliseconds with the event loop free in between; never inside a request.
  */
 import type { Timer } from '../lib/clock.ts';
 import { errorText } from '../lib/errors.ts';
+import type { FileSystem } from '../lib/files.ts';
 import type { Broker } from './broker.ts';
+import { Slices } from './slices.ts';
+import { Cleaner } from './storage/cleaner.ts';
+import type { Partition } from './storage/partition.ts';
 import { applyRetention } from './storage/retention.ts';
 
 const FIRST_RETENTION_MS = 30_000;
-const SLICE_MS = 5;
 const PRODUCER_EXPIRY_MS = 600_000;
 const NEVER = 2 ** 53;
 
 export class Housekeeping {
+  readonly cleaner: Cleaner;
   readonly #broker: Broker;
   readonly #timers = new Set<Timer>();
+  readonly #running = new Set<Promise<void>>();
   #stopped = false;
 
-  constructor(broker: Broker) {
+  constructor(broker: Broker, disk: FileSystem) {
     this.#broker = broker;
+    const { topics, clock, log, config } = broker;
+    this.cleaner = new Cleaner({ topics, disk, clock, log, memoryBytes: config.own['log.cleaner.dedupe.buffer.size'] });
   }
 
+  /** When all partitions are open. */
   start(): void {
     const { own } = this.#broker.config;
+    this.cleaner.load();
     this.#every(own['log.retention.check.interval.ms'], () => this.#retention(), Math.min(FIRST_RETENTION_MS, own['log.retention.check.interval.ms']));
+    if (own['log.cleaner.enable']) this.#every(Math.max(1, own['log.cleaner.backoff.ms']), () => this.cleaner.run());
     this.#every(own['log.flush.offset.checkpoint.interval.ms'], () => this.#broker.topics.writeRecoveryPoints());
     this.#every(own['log.flush.start.offset.checkpoint.interval.ms'], () => this.#broker.topics.writeLogStarts());
     this.#every(PRODUCER_EXPIRY_MS, () => this.#expireProducers());
     this.#every(Math.min(own['log.flush.scheduler.interval.ms'], 1000), () => this.#flushOld());
   }
 
-  stop(): void {
+  /** Begins nothing any more. */
+  halt(): void {
     this.#stopped = true;
+    this.cleaner.stop();
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
+  }
+
+  /** Resolves when nothing is at work on the logs any more. */
+  async stop(): Promise<void> {
+    this.halt();
+    await Promise.all(this.#running);
+  }
+
+  /** A topic was removed. */
+  forget(partitions: readonly Partition[]): void {
+    this.cleaner.forget(partitions);
   }
 
   #every(intervalMs: number, work: () => void | Promise<void>, firstMs = intervalMs): void {
@@ -52,20 +75,21 @@ export class Housekeeping {
   #arm(delayMs: number, run: () => Promise<void>): void {
     const timer = this.#broker.clock.after(delayMs, () => {
       this.#timers.delete(timer);
-      void run();
+      const running = run();
+      this.#running.add(running);
+      void running.then(() => this.#running.delete(running));
     });
     this.#timers.add(timer);
   }
 
   /** Looks at every partition, giving the loop back after each slice. */
   async #retention(): Promise<void> {
-    let sliceEnd = this.#broker.clock.monotonic() + SLICE_MS;
-    for (const partition of [...this.#broker.topics.allPartitions()]) {
+    const slices = new Slices(this.#broker.clock);
+    const { topics, clock } = this.#broker;
+    for (const partition of [...topics.allPartitions()]) {
       if (this.#stopped) return;
-      await applyRetention(partition, this.#broker.topics, this.#broker.clock.now());
-      if (this.#broker.clock.monotonic() < sliceEnd) continue;
-      await new Promise((resolve) => setImmediate(resolve));
-      sliceEnd = this.#broker.clock.monotonic() + SLICE_MS;
+      if (topics.partition(partition.topic, partition.index) === partition) await applyRetention(partition, topics, clock.now());
+      if (slices.over) await slices.breathe();
     }
   }
 

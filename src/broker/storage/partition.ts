@@ -305,6 +305,11 @@ export class Partition {
 
   // ---- keeping ----
 
+  /** Aborted transactions with data or marker in [from, to), by first offset. */
+  abortedWithin(from: number, to: number): AbortedTxn[] {
+    return this.#state.aborted.within(from, to);
+  }
+
   /** Moves the start of the log up; what lies wholly below is deleted. */
   deleteBefore(offset: number): void {
     this.#log.deleteBefore(offset);
@@ -340,7 +345,8 @@ function failed({
 function logConfigOf(config: TopicConfig) {
   return {
     segmentBytes: Math.min(config['segment.bytes'], 2 ** 31 - 1),
-    segmentMs: config['segment.ms'],
+    // A record that must be compacted within a time has to leave the active segment within it.
+    segmentMs: config['cleanup.policy'].includes('compact') ? Math.min(config['segment.ms'], config['max.compaction.lag.ms']) : config['segment.ms'],
     segmentJitterMs: config['segment.jitter.ms'],
     segmentIndexBytes: config['segment.index.bytes'],
     indexIntervalBytes: config['index.interval.bytes'],
