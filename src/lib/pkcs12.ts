@@ -1,13 +1,14 @@
 /**
- * Key stores and trust stores as Java users have them: PKCS12 (RFC 7292) and PEM files. Node reads a PKCS12 file only as
+ * Key stores and trust stores as Java users have them: PKCS12 (RFC 7292), PEM and JKS files. Node reads a PKCS12 file only as
  * a key with its certificates and, since OpenSSL 3, not the RC2 of older keytools; trust stores not at all. node-forge
- * does both. Java's own formats (JKS, JCEKS) are refused with the command that converts them.
+ * does both. Java's old JKS is read by jks.ts; JCEKS is refused with the command that converts it.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type forgeModule from 'node-forge';
 import { ConfigError, errorText } from './errors.ts';
+import { JKS_MAGIC, readJks, WrongPassword } from './jks.ts';
 
 /** What a store holds, as PEM texts. */
 export interface StoreContents {
@@ -18,11 +19,10 @@ export interface StoreContents {
 }
 
 const require = createRequire(import.meta.url);
-const JKS = 0xfeedfeed;
 const JCEKS = 0xcececece;
 
 /**
- * Reads a key store or trust store file, PKCS12 or PEM, told apart by its content as Java does since 9.
+ * Reads a key store or trust store file, PKCS12, JKS or PEM, told apart by its content as Java does since 9.
  * @throws ConfigError unreadable, wrong password, damaged, or of a kind that only Java reads
  */
 export function readStore(file: string, password: string | undefined): StoreContents {
@@ -34,8 +34,9 @@ export function readStore(file: string, password: string | undefined): StoreCont
   }
   if (bytes.includes('-----BEGIN ')) return pemContents(bytes.toString('latin1'), file, password);
   const magic = bytes.length >= 4 ? bytes.readUInt32BE(0) : 0;
-  if (magic === JKS || magic === JCEKS) {
-    throw new ConfigError(`${file} is a Java key store (${magic === JKS ? 'JKS' : 'JCEKS'}), which only Java reads`, {
+  if (magic === JKS_MAGIC) return jksContents(bytes, password, file);
+  if (magic === JCEKS) {
+    throw new ConfigError(`${file} is a Java key store (JCEKS), which only Java reads`, {
       fix: `convert it: keytool -importkeystore -srckeystore ${file} -destkeystore ${file}.p12 -deststoretype PKCS12`,
     });
   }
@@ -49,9 +50,7 @@ export function readPkcs12(bytes: Buffer, password: string, name: string): Store
   try {
     store = forge.pkcs12.pkcs12FromAsn1(forge.asn1.fromDer(bytes.toString('binary')), false, password);
   } catch (cause) {
-    if (/invalid password|could not be verified/i.test(errorText(cause))) {
-      throw new ConfigError(`the password of the key store ${name} is wrong`, { fix: `check it: keytool -list -keystore ${name}`, cause });
-    }
+    if (/invalid password|could not be verified/i.test(errorText(cause))) throw wrongPassword(name, cause);
     throw new ConfigError(`${name} cannot be read as a PKCS12 key store: ${errorText(cause)}`, { fix: 'make it anew with keytool or openssl', cause });
   }
   const certificates: string[] = [];
@@ -65,6 +64,22 @@ export function readPkcs12(bytes: Buffer, password: string, name: string): Store
     else if (bag.asn1) keys.push(pem('PRIVATE KEY', der(bag.asn1)));
   }
   return { certificates: ownFirst(certificates, keys), keys };
+}
+
+function jksContents(bytes: Buffer, password: string | undefined, file: string): StoreContents {
+  try {
+    const { certificates, keys } = readJks(bytes, password);
+    const texts = certificates.map((der) => pem('CERTIFICATE', der));
+    const keyTexts = keys.map((der) => pem('PRIVATE KEY', der));
+    return { certificates: ownFirst(texts, keyTexts), keys: keyTexts };
+  } catch (cause) {
+    if (cause instanceof WrongPassword) throw wrongPassword(file, cause);
+    throw new ConfigError(`${file} cannot be read as a JKS key store: ${errorText(cause)}`, { fix: 'make it anew with keytool', cause });
+  }
+}
+
+function wrongPassword(name: string, cause: unknown): ConfigError {
+  return new ConfigError(`the password of the key store ${name} is wrong`, { fix: `check it: keytool -list -keystore ${name}`, cause });
 }
 
 function pem(label: string, der: Buffer): string {

@@ -17,7 +17,7 @@ import { bool, type Config, list, path, secret, text } from '../../lib/props/spe
 import { systemProperty } from '../../lib/system-properties.ts';
 import { allowedCiphers, allowedVersions, filterOptions, type TlsLists } from './tls-filters.ts';
 
-const SEEN = 'PKCS12 and PEM are told apart by the content; a JKS store must be converted.';
+const SEEN = 'The three are told apart by their content.';
 
 const filterProperties = {
   'include-protocols': list({ doc: 'TLS versions to allow, separated by blanks, in Java’s names (TLSv1.2 TLSv1.3); default: those two.' }),

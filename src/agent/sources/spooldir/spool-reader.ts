@@ -27,6 +27,7 @@ const SLICE_MS = 5;
 export class SpoolReader implements Source {
   readonly #config: SpoolSettings;
   readonly #ctx: SourceContext;
+  readonly #onIdle: (() => void) | undefined;
   /** As the user wrote it, without doubled or trailing slashes: file names in headers and positions begin with it, as in Flume. */
   readonly #directory: string;
   readonly #scan: SpoolScan;
@@ -45,9 +46,11 @@ export class SpoolReader implements Source {
   #loop: Promise<void> | undefined;
   #turnAt = 0;
 
-  constructor(config: SpoolSettings, ctx: SourceContext) {
+  /** `onIdle` is called whenever a listing found nothing to read and the next one has to wait. */
+  constructor(config: SpoolSettings, ctx: SourceContext, onIdle?: () => void) {
     this.#config = config;
     this.#ctx = ctx;
+    this.#onIdle = onIdle;
     this.#directory = config.spoolDir.replace(/\/+/g, '/').replace(/(.)\/$/, '$1');
     const trackerDirectory = path.resolve(this.#directory, config.trackerDir);
     const policy: CompletionPolicy = config.deletePolicy === 'immediate' ? 'delete' : config.trackingPolicy === 'rename' ? 'rename' : 'track';
@@ -141,7 +144,10 @@ export class SpoolReader implements Source {
     const { clock } = this.#ctx;
     const { pollDelay } = this.#config;
     if (this.#queue.length > 0 && clock.monotonic() - this.#listedAt <= Math.max(pollDelay, 10 * this.#listingMs)) return;
-    if (this.#queue.length === 0 && !this.#progress) await clock.sleep(pollDelay, signal);
+    if (this.#queue.length === 0 && !this.#progress) {
+      this.#onIdle?.();
+      await clock.sleep(pollDelay, signal);
+    }
     if (signal.aborted) return;
     this.#progress = false;
     await this.#list();
