@@ -139,14 +139,16 @@ export class Agent {
     await this.#shop.prepare(next);
     const adopt = (channel: ChannelModel): boolean => this.#topology.channels.get(channel.name)?.adopt(channel) ?? false;
     const changes = changesOf(previous, next, adopt);
-    const error = await this.#change(changes, next);
+    const carried = new Map<string, Sealed[]>();
+    const error = await this.#change(changes, next, carried);
     if (error === undefined || this.#ending) {
       this.#applied++;
       this.#reloadError = undefined;
       this.#configuredAt = this.#options.base.clock.now();
       return changes;
     }
-    const second = await this.#change(changesOf(next, previous, adopt), previous);
+    const second = await this.#change(changesOf(next, previous, adopt), previous, carried);
+    this.#giveUp(carried);
     const outcome = second === undefined ? 'the previous definition runs again' : `and the previous one did not start at once either: ${errorText(second)}`;
     const failure = new AppError('RELOAD', `the new definition was taken back: ${errorText(error)}; ${outcome}`, {
       cause: error,
@@ -184,22 +186,28 @@ export class Agent {
   }
 
   /** Answers the first error of what was started anew; undefined = all of it runs. */
-  async #change(changes: Changes, next: AgentModel): Promise<unknown> {
+  async #change(changes: Changes, next: AgentModel, carried: Map<string, Sealed[]>): Promise<unknown> {
     const { stop, start } = changes;
     const { stopTimeoutMs } = this.#options;
     const until = (share: number): number => this.#now() + stopTimeoutMs * share;
     await this.#stopSources(stop.sources, until(INPUT_SHARE));
     await this.#drain(stop.channels, until(1 - CLOSING_SHARE));
     await this.#stopSinks(stop, until(1));
-    const moving = await this.#unload(stop.channels.filter((name) => start.channels.includes(name)));
+    await this.#unload(
+      stop.channels.filter((name) => start.channels.includes(name)),
+      carried,
+    );
+    const gone = this.leftovers().filter(({ channel }) => stop.channels.includes(channel) && !start.channels.includes(channel));
+    for (const { channel, events } of gone)
+      this.#log.warn(`channel ${channel} leaves the definition with ${events} events that could not be delivered and are lost`);
     await this.#stopChannels(stop.channels, until(1));
     if (this.#ending) return undefined;
     this.#model = next;
     this.#topology.complete(next);
     const errors = [await this.#startChannels(start.channels)];
-    await this.#reload(moving);
+    // Sinks run before the events of a predecessor come back, so that a smaller channel can take them all.
     // A stop that came meanwhile has taken the parts out of the topology: nothing is there to start then.
-    errors.push(await this.#startSinks(start), await this.#startSources(start.sources));
+    errors.push(await this.#startSinks(start), await this.#reload(carried), await this.#startSources(start.sources));
     return errors.find((error) => error !== undefined);
   }
 
@@ -258,8 +266,7 @@ export class Agent {
   }
 
   /** Takes out what is left in channels that will be built anew and could not keep it. */
-  async #unload(names: readonly string[]): Promise<ReadonlyMap<string, readonly Sealed[]>> {
-    const moving = new Map<string, Sealed[]>();
+  async #unload(names: readonly string[], into: Map<string, Sealed[]>): Promise<void> {
     for (const channel of present(names, this.#topology.channels)) {
       const events: Sealed[] = [];
       while (channel.losesOnStop && channel.supervised.working && (channel.gauges()?.size ?? 0) > 0) {
@@ -268,25 +275,36 @@ export class Agent {
         events.push(...lease.events);
         await lease.commit();
       }
-      if (events.length > 0) moving.set(channel.name, events);
+      // Events of an earlier attempt to move them are behind those that found room.
+      if (events.length > 0) into.set(channel.name, [...events, ...(into.get(channel.name) ?? [])]);
     }
-    return moving;
   }
 
-  /** Puts what was taken out into the channel of the same name. */
-  async #reload(moving: ReadonlyMap<string, readonly Sealed[]>): Promise<void> {
-    for (const [name, events] of moving) {
+  /** Puts what was taken out into the channel of the same name. Answers an error when some found no room; they stay in `carried`. */
+  async #reload(carried: Map<string, Sealed[]>): Promise<unknown> {
+    let failure: unknown;
+    for (const [name, events] of carried) {
       const channel = this.#topology.channels.get(name) as ChannelGuard;
-      let stored = 0;
+      const size = Math.min(channel.maxBatch, Math.max(1, channel.gauges()?.capacity || events.length));
       try {
-        for (; stored < events.length; stored += channel.maxBatch) {
-          const part = events.slice(stored, stored + channel.maxBatch).map((event) => ({ headers: { ...event.headers }, body: event.body }));
+        while (events.length > 0) {
+          const part = events.slice(0, size).map((event) => ({ headers: { ...event.headers }, body: event.body }));
           await channel.put(part, AbortSignal.timeout(5_000));
-          channel.received += part.length;
+          events.splice(0, part.length);
         }
+        carried.delete(name);
       } catch (error) {
-        this.#log.warn(`channel ${name} could not take over ${events.length - stored} events of its predecessor, which are lost: ${errorText(error)}`);
+        failure = new AppError('RELOAD', `channel ${name} has no room for ${events.length} events of its predecessor: ${errorText(error)}`, { cause: error });
       }
+    }
+    return failure;
+  }
+
+  /** Books events that neither definition has room for. */
+  #giveUp(carried: ReadonlyMap<string, readonly Sealed[]>): void {
+    for (const [name, events] of carried) {
+      this.#topology.channels.get(name)?.drop('definition-changed', events.length);
+      this.#log.warn(`channel ${name} could not keep ${events.length} events while the definition changed; they are lost`);
     }
   }
 

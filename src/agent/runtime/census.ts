@@ -49,7 +49,7 @@ export function statusOf(topology: Topology, model: AgentModel): AgentStatus {
 }
 
 /** The parts of a snapshot that follow from the topology alone. */
-export function censusOf(topology: Topology, model: AgentModel): Pick<AgentSnapshot, 'components' | 'flows' | 'leftOut' | 'unrouted'> {
+export function censusOf(topology: Topology, model: AgentModel): Pick<AgentSnapshot, 'components' | 'flows' | 'leftOut' | 'unrouted' | 'filtered'> {
   const groups = new Map(model.groups.flatMap((group) => group.sinks.map((sink) => [sink, group.name] as const)));
   return {
     components: [
@@ -60,6 +60,7 @@ export function censusOf(topology: Topology, model: AgentModel): Pick<AgentSnaps
     flows: [...topology.channels.values()].map((channel) => flowRow(topology, channel)),
     leftOut: model.leftOut.map(({ kind, name, findings }) => ({ kind, name, why: findings.map((finding) => finding.message).join('; ') })),
     unrouted: Object.fromEntries([...topology.sources.values()].map((source) => [source.name, source.unrouted])),
+    filtered: Object.fromEntries([...topology.sources.values()].map((source) => [source.name, source.filtered])),
   };
 }
 
@@ -95,6 +96,7 @@ function sinkRow(sink: SinkUnit, group: string | undefined): ComponentSnapshot {
     group,
     progressAt: sink.progressAt,
     failingSince: sink.failingSince,
+    busySince: sink.busySince,
   };
 }
 
@@ -128,6 +130,12 @@ function flowRow(topology: Topology, channel: ChannelGuard): FlowSnapshot {
     delivered,
     inChannel,
     dropped,
-    gap: channel.gauges()?.shared ? null : received - delivered - inChannel - lost,
+    gap: channel.gauges()?.shared ? null : gapOf(received - delivered - inChannel - lost, channel),
   };
+}
+
+/** What is missing (above 0) or too much (below), when puts and commits under way are given the benefit of the doubt. */
+function gapOf(difference: number, { putting, committing }: ChannelGuard): number {
+  if (difference < 0) return Math.min(0, difference + putting);
+  return Math.max(0, difference - committing);
 }

@@ -26,10 +26,13 @@ export class ChannelGuard {
   readonly #clock: Clock;
   readonly #log: Logger;
   #model: ChannelModel;
-  /** Events sources sent this way; see FlowSnapshot. */
+  /** Events that came in; see FlowSnapshot. */
   received = 0;
   delivered = 0;
-  readonly dropped: Record<DropReason, number> = { interceptor: 0, 'optional-channel-refused': 0 };
+  readonly dropped: Record<DropReason, number> = { interceptor: 0, 'optional-channel-refused': 0, 'definition-changed': 0 };
+  /** Events of puts and of commits under way: the channel may hold them, or not any more, before they are booked here. */
+  putting = 0;
+  committing = 0;
   progressAt = 0;
   /** Largest batch that `put` takes. */
   maxBatch: number;
@@ -90,14 +93,33 @@ export class ChannelGuard {
     return true;
   }
 
-  /** Channel.put, counted. Refuses at once while the channel does not run. */
+  /** Channel.put, counted and booked. Refuses at once while the channel does not run. */
   async put(batch: readonly Event[], signal: AbortSignal): Promise<void> {
     const { counters, supervised } = this;
     const count = batch.length;
     counters.EventPutAttemptCount += count;
     if (!supervised.working) throw this.#notRunning();
-    await (supervised.instance as Channel).put(batch, signal);
+    this.putting += count;
+    try {
+      await (supervised.instance as Channel).put(batch, signal);
+      this.received += count;
+    } finally {
+      this.putting -= count;
+    }
     counters.EventPutSuccessCount += count;
+    this.progressAt = this.#clock.now();
+  }
+
+  /** Lease.commit of the first `count` events, booked. */
+  async commit(lease: Lease, count: number): Promise<void> {
+    this.committing += count;
+    try {
+      await (count < lease.events.length ? lease.commit(count) : lease.commit());
+      this.counters.EventTakeSuccessCount += count;
+      this.delivered += count;
+    } finally {
+      this.committing -= count;
+    }
     this.progressAt = this.#clock.now();
   }
 
@@ -117,11 +139,10 @@ export class ChannelGuard {
     }
   }
 
-  /** Books what a sink took for good; called after Lease.commit. */
-  took(count: number): void {
-    this.counters.EventTakeSuccessCount += count;
-    this.delivered += count;
-    this.progressAt = this.#clock.now();
+  /** Books events that came for this channel and ended for a reason. */
+  drop(reason: DropReason, count: number): void {
+    this.received += count;
+    this.dropped[reason] += count;
   }
 
   gauges(): ChannelGauges | undefined {

@@ -41,6 +41,8 @@ export function health(snapshot: AgentSnapshot, now: number, stallMs: number): V
     if (component.status !== 'running') problems.push(problemOf(component, `is ${component.status} for ${seconds(now - component.since)}`));
     else if (component.failingSince > 0 && now - component.failingSince > stallMs) {
       problems.push(problemOf(component, `every attempt failed for ${seconds(now - component.failingSince)}`));
+    } else if (component.busySince !== undefined && component.busySince > 0 && now - component.busySince > stallMs) {
+      problems.push(problemOf(component, `one delivery lasts for ${seconds(now - component.busySince)}`));
     }
   }
   problems.push(...stalled(snapshot, now, stallMs));

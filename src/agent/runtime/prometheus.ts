@@ -87,6 +87,9 @@ function ownMetrics(scrape: Scrape, snapshot: AgentSnapshot): void {
   for (const [source, count] of Object.entries(snapshot.unrouted)) {
     scrape.counter('millrace_unrouted_total', 'Events no channel was chosen for', { source }, count);
   }
+  for (const [source, count] of Object.entries(snapshot.filtered ?? {})) {
+    scrape.counter('millrace_filtered_total', 'Events interceptors took out before a channel was chosen', { source }, count);
+  }
 }
 
 function processMetrics(scrape: Scrape): void {

@@ -57,12 +57,13 @@ export class Routing {
     return route.required.length + route.optional.length === 0 ? events.length : 0;
   }
 
-  /** Books events that interceptors took out, where it is known which channels they would have reached. */
-  bookFiltered(count: number): void {
+  /** Books events that interceptors took out, where it is known which channels they would have reached; false = it is not. */
+  bookFiltered(count: number): boolean {
     const route = this.#constant;
-    if (route === undefined || count <= 0) return;
-    for (const index of route.required) book(this.#parts.channels[index] as ChannelGuard, count);
-    for (const index of route.optional) book(this.#parts.channels[index] as ChannelGuard, count);
+    if (route === undefined) return false;
+    for (const index of route.required) (this.#parts.channels[index] as ChannelGuard).drop('interceptor', count);
+    for (const index of route.optional) (this.#parts.channels[index] as ChannelGuard).drop('interceptor', count);
+    return true;
   }
 
   async #storeSplit(events: readonly Event[], signal: AbortSignal): Promise<number> {
@@ -89,11 +90,10 @@ export class Routing {
 
   async #offer(channel: ChannelGuard, events: readonly Event[], signal: AbortSignal): Promise<void> {
     for (const part of transactions(events, channel.maxBatch)) {
-      channel.received += part.length;
       try {
         await channel.put(part, signal);
       } catch (error) {
-        channel.dropped['optional-channel-refused'] += part.length;
+        channel.drop('optional-channel-refused', part.length);
         this.#parts.onOptionalRefused(channel, error);
       }
     }
@@ -106,21 +106,9 @@ function append(lists: (Event[] | undefined)[], index: number, event: Event): vo
   else list.push(event);
 }
 
-function book(channel: ChannelGuard, count: number): void {
-  channel.received += count;
-  channel.dropped.interceptor += count;
-}
-
 async function storeIn(channel: ChannelGuard, events: readonly Event[], signal: AbortSignal): Promise<void> {
-  if (events.length <= channel.maxBatch) {
-    await channel.put(events, signal);
-    channel.received += events.length;
-    return;
-  }
-  for (const part of transactions(events, channel.maxBatch)) {
-    await channel.put(part, signal);
-    channel.received += part.length;
-  }
+  if (events.length <= channel.maxBatch) return channel.put(events, signal);
+  for (const part of transactions(events, channel.maxBatch)) await channel.put(part, signal);
 }
 
 /** Cuts what is larger than a transaction may be; sources keep to `maxBatch`, but interceptors can add events. */

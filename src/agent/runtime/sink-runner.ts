@@ -145,14 +145,14 @@ export class SinkRunner {
       lease.rollback();
       return new DeliveryError(`sink ${this.#carrier.name} delivered nothing of ${count} events`);
     }
+    const delivered = Math.min(done, count);
     try {
-      await (done < count ? lease.commit(done) : lease.commit());
+      await channel.commit(lease, delivered);
     } catch (error) {
       this.#carrier.counters.ChannelReadFail++;
       return error ?? new DeliveryError('the channel could not commit');
     }
-    channel.took(Math.min(done, count));
-    this.#carrier.delivered(Math.min(done, count));
+    this.#carrier.delivered(delivered);
     if (count < this.#batchSize && channel.gauges()?.size === 0) this.#carrier.counters.BatchEmptyCount++;
     return undefined;
   }

@@ -28,6 +28,8 @@ export class SinkUnit implements GroupMember {
   #refusal: { readonly error: unknown } | undefined;
   progressAt = 0;
   failingSince = 0;
+  /** Epoch ms since when the delivery under way lasts; 0 = none is. */
+  busySince = 0;
 
   constructor(model: SinkModel, base: ContextBase, shop: PartShop) {
     this.model = model;
@@ -82,6 +84,7 @@ export class SinkUnit implements GroupMember {
       counters.EventWriteFail++;
       throw new DeliveryError(`sink ${this.name} is not running${reason(supervised.error?.message)}`);
     }
+    this.busySince = this.#clock.now();
     try {
       return (await (supervised.instance as Sink).deliver(batch)) ?? batch.length;
     } catch (error) {
@@ -89,6 +92,8 @@ export class SinkUnit implements GroupMember {
       if (this.failingSince === 0) this.failingSince = this.#clock.now();
       supervised.degrade('runner', error);
       throw error;
+    } finally {
+      this.busySince = 0;
     }
   }
 

@@ -43,10 +43,12 @@ export interface ComponentSnapshot {
   readonly progressAt: number;
   /** Epoch ms since when every attempt failed; 0 = the last attempt succeeded or there was none. */
   readonly failingSince: number;
+  /** Sinks: epoch ms since when the delivery under way lasts; 0 = none is. */
+  readonly busySince?: number;
 }
 
 /** Why events ended without being delivered. */
-export type DropReason = 'interceptor' | 'optional-channel-refused';
+export type DropReason = 'interceptor' | 'optional-channel-refused' | 'definition-changed';
 
 /**
  * Conservation of one channel's flow: received = delivered + inChannel + dropped (all reasons) + gap.
@@ -85,6 +87,8 @@ export interface AgentSnapshot {
   readonly leftOut?: readonly { readonly kind: string; readonly name: string; readonly why: string }[];
   /** Events sources received of which nobody wanted a copy (multiplexing without default), by source. */
   readonly unrouted: Readonly<Record<string, number>>;
+  /** Events interceptors took out before the selector could name their channels, by source; otherwise they are in the flows. */
+  readonly filtered?: Readonly<Record<string, number>>;
 }
 
 /** Answers the state of now. Cheap enough to be asked every second. */

@@ -45,6 +45,8 @@ export class SourceRunner implements Output {
   #abort = new AbortController();
   /** Events no channel wanted. */
   unrouted = 0;
+  /** Events its interceptors took out before a selector could say which channels they were for. */
+  filtered = 0;
   progressAt = 0;
   #refusedSince = 0;
 
@@ -106,7 +108,8 @@ export class SourceRunner implements Output {
         throw error;
       }
     }
-    routing.bookFiltered(before - events.length);
+    const filtered = before - events.length;
+    if (filtered > 0 && !routing.bookFiltered(filtered)) this.filtered += filtered;
     counters.EventAcceptedCount += before;
     this.progressAt = this.#base.clock.now();
     if (this.#refusedSince !== 0) this.#accepted();

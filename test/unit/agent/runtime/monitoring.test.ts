@@ -100,6 +100,10 @@ describe('health', () => {
     expect(health(stuck, NOW, MINUTE).problems).toEqual([{ component: 'channel c1', problem: '2 events wait and nothing was delivered for 300 s' }]);
     expect(health({ ...stuck, flows: [flow({ inChannel: 0 })] }, NOW, MINUTE).ok).toBe(true);
   });
+  it('is bad when one delivery hangs, though another sink empties the same channel', () => {
+    const hangs = agent({ components: [...agent().components, component('sink', 'k2', { busySince: NOW - 2 * MINUTE })] });
+    expect(health(hangs, NOW, MINUTE).problems).toEqual([{ component: 'sink k2', problem: 'one delivery lasts for 120 s', fix: undefined }]);
+  });
   it('is bad when a component is not well, with its remedy', () => {
     const bad = component('sink', 'k1', {
       status: 'retrying',
