@@ -45,6 +45,8 @@ export type { Route, Selector } from './agent/core/selector.ts';
 export type { ByteSource, Deserializer, Serializer } from './agent/core/serializer.ts';
 export type { Sink } from './agent/core/sink.ts';
 export type { Output, PollableSource, Source } from './agent/core/source.ts';
+export { openKafkaProducer } from './kafka/client/plugin-producer.ts';
+export type { OutRecord, Producer, RecordSource, Refusal } from './kafka/client/records.ts';
 export type { Clock, Timer } from './lib/clock.ts';
 export { AppError, ChannelError, ChannelFullError, ConfigError, CorruptLogError, DeliveryError, type ErrorDetail, ProtocolError } from './lib/errors.ts';
 export type { Logger } from './lib/log.ts';

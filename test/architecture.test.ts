@@ -30,7 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   broker: ['lib', 'records', 'wal', 'kafka'],
   console: ['lib', 'agent/core', 'kafka'],
   cli: 'everything',
-  plugin: ['lib', 'agent/core'],
+  plugin: ['lib', 'agent/core', 'kafka'],
   'agent/core': ['lib'],
   'agent/config': ['lib', 'agent/core'],
   'agent/wire': ['lib', 'agent/core'],

@@ -18,6 +18,7 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   ENVIRONMENT: 'flume-env.sh could not be sourced.',
   INPUT_DROPPED: 'A source that cannot make its senders wait had to drop input.',
   KAFKA_CONNECTION: 'A Kafka broker cannot be reached, or the connection to it ended.',
+  KAFKA_REBALANCE: 'A consumer group shares its partitions out anew.',
   LISTEN: 'A port could not be opened.',
   LOG_CLOSED: 'A log is closed and takes nothing any more.',
   LOG_REWRITE: 'A stored log could not be rewritten; the old one stays in use.',

@@ -28,11 +28,13 @@ function entry(kind: Kind, type: string, aliases: readonly string[], load: Catal
 export const BUILT_IN: readonly CatalogEntry[] = [
   entry('channel', 'file', [`${FLUME}.channel.file.FileChannel`], () => import('../channels/file.ts')),
   entry('channel', 'jdbc', [`${FLUME}.channel.jdbc.JdbcChannel`], () => import('../channels/jdbc.ts')),
+  entry('channel', 'kafka', [`${FLUME}.channel.kafka.KafkaChannel`], () => import('../channels/kafka.ts')),
   entry('channel', 'memory', [`${FLUME}.channel.MemoryChannel`], () => import('../channels/memory.ts')),
   entry('channel', 'pseudo', [`${FLUME}.channel.PseudoTxnMemoryChannel`], () => import('../channels/pseudo.ts')),
   entry('source', 'avro', [`${FLUME}.source.AvroSource`], () => import('../sources/avro.ts')),
   entry('channel', 'SPILLABLEMEMORY', [`${FLUME}.channel.SpillableMemoryChannel`], () => import('../channels/spillable.ts')),
   entry('source', 'exec', [`${FLUME}.source.ExecSource`], () => import('../sources/exec.ts')),
+  entry('source', 'kafka', [`${FLUME}.source.kafka.KafkaSource`], () => import('../sources/kafka.ts')),
   entry('source', 'netcat', [`${FLUME}.source.NetcatSource`], () => import('../sources/netcat.ts')),
   entry('source', 'netcatudp', [`${FLUME}.source.NetcatUdpSource`], () => import('../sources/netcatudp.ts')),
   entry('source', 'seq', [`${FLUME}.source.SequenceGeneratorSource`], () => import('../sources/seq.ts')),

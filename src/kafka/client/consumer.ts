@@ -27,6 +27,8 @@ export interface ConsumerOptions extends Omit<ClusterOptions, 'config'> {
   readonly topics: readonly string[] | ((topic: string) => boolean);
   /** Something goes wrong, and is tried again; undefined = it works again. */
   readonly onTrouble: (error: Error | undefined) => void;
+  /** Records lie ready, for readers that do not use `wait`. */
+  readonly onReady?: () => void;
   /** Partitions came or went. */
   readonly onAssigned?: (partitions: readonly Assigned[]) => void;
   /** Offsets were out of range, and reading goes on where auto.offset.reset says. */
@@ -199,6 +201,7 @@ export class GroupConsumer {
     const waiter = this.#waiter;
     this.#waiter = undefined;
     waiter?.();
+    if (this.#hasReady()) this.#options.onReady?.();
   }
 
   async #run(signal: AbortSignal): Promise<void> {

@@ -23,6 +23,8 @@ class ChosenProducer implements Producer {
   readonly #options: OpenOptions;
   #lean: LeanProducer | undefined;
   #kafkajs: KafkajsProducer | undefined;
+  /** Sequence numbers and transactions allow one send at a time. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: OpenOptions) {
     this.#options = options;
@@ -31,7 +33,17 @@ class ChosenProducer implements Producer {
     this.#lean.cluster.onConnection = options.onConnection;
   }
 
-  async send(records: RecordSource): Promise<readonly Refusal[]> {
+  send(records: RecordSource): Promise<readonly Refusal[]> {
+    if (this.#lean !== undefined && !this.#options.config['enable.idempotence']) return this.#send(records);
+    const next = this.#last.then(
+      () => this.#send(records),
+      () => this.#send(records),
+    );
+    this.#last = next;
+    return next;
+  }
+
+  async #send(records: RecordSource): Promise<readonly Refusal[]> {
     if (this.#lean !== undefined) {
       try {
         return await this.#lean.send(records);
