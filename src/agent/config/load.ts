@@ -76,12 +76,17 @@ export async function loadDefinition(options: LoadOptions, only?: string): Promi
     drafts.push(draft);
   }
   const agentFindings = new Map(drafts.map((draft) => [draft.name, findingsOf(draft)]));
+  const fileFindings = findings.filter((finding) => {
+    const own = agentFindings.get(agentAt(finding.where, merged.table) ?? '');
+    own?.push(finding);
+    return own === undefined;
+  });
   for (const { finding, agents } of [...topicLoops(drafts), ...conflictsBetween(drafts)]) {
     for (const name of agents) agentFindings.get(name)?.push(finding);
   }
   const models = new Map(drafts.map((draft) => [draft.name, modelOf(draft)]));
   for (const [name, model] of models) if (model === null) agentFindings.get(name)!.push(nothingRuns(name, sections, models));
-  return { models, fileFindings: sorted(findings), agentFindings, effective: substituted.table };
+  return { models, fileFindings: sorted(fileFindings), agentFindings, effective: substituted.table };
 }
 
 const CUSTOM_LOOKUPS: Finding = {
@@ -141,6 +146,13 @@ function isFilterUse(one: { key: string; name: string }, sections: ReadonlyMap<s
   const filter = filterNameOf(one.name);
   const agent = sections.get(one.key.split('.')[0] ?? '');
   return filter !== undefined && splitList('', agent?.lists.configfilters).names.includes(filter);
+}
+
+/** The agent whose property is written at a place: what is wrong there is no concern of the others in the file. */
+function agentAt(where: Where | undefined, table: Table): string | undefined {
+  if (where === undefined) return undefined;
+  for (const [key, entry] of table) if (entry.where.line === where.line && entry.where.file === where.file) return key.split('.', 1)[0];
+  return undefined;
 }
 
 /** Where it is said that something is missing: nowhere in particular. */

@@ -373,6 +373,16 @@ it('judges every agent of a file', async () => {
   expect(findings.map((finding) => finding.component)).toContain('agent a2');
 });
 
+it('tells each agent of a file only what is wrong with its own lines', async () => {
+  const { loadAgent } = await import('../../../../src/agent/config/load.ts');
+  const { fixtures } = await import('./fixture-catalog.ts');
+  const other = SOUND.replaceAll('a1.', 'b2.').replace('= 4444', '= ${B2_PORT}');
+  const files = [{ file: 'both.conf', bytes: Buffer.from(`${SOUND}${other}b2.source.r1.type = x\n`) }];
+  const about = async (name: string) => (await loadAgent({ files, catalog: fixtures, env: {}, name })).findings.map(({ code }) => code);
+  expect(await about('a1')).toEqual([]);
+  expect(await about('b2')).toEqual(expect.arrayContaining(['unresolved-variable', 'bad-value', 'unknown-section']));
+});
+
 it('never shows a secret', async () => {
   const { findings } = await load(
     sound('a1.sinks.k1.brokerList = b:1\na1.sinks.k1.password = hunter2\na1.sinks.k1.passwort = hunter2', { 'a1.sinks.k1.type': 'kafka' }),
