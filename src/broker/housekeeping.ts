@@ -3,7 +3,7 @@
  * interval, in slices of a few milliseconds with the event loop free in between; never inside a request.
  */
 import type { Timer } from '../lib/clock.ts';
-import { errorText } from '../lib/errors.ts';
+import { AppError, errorText } from '../lib/errors.ts';
 import type { FileSystem } from '../lib/files.ts';
 import type { Broker } from './broker.ts';
 import { Slices } from './slices.ts';
@@ -34,7 +34,7 @@ export class Housekeeping {
     this.cleaner.load();
     this.#every(own['log.retention.check.interval.ms'], () => this.#retention(), Math.min(FIRST_RETENTION_MS, own['log.retention.check.interval.ms']));
     if (own['log.cleaner.enable']) this.#every(Math.max(1, own['log.cleaner.backoff.ms']), () => this.cleaner.run());
-    this.#every(own['log.flush.offset.checkpoint.interval.ms'], () => this.#broker.topics.writeRecoveryPoints());
+    this.#every(own['log.flush.offset.checkpoint.interval.ms'], () => this.#checkpoint());
     this.#every(own['log.flush.start.offset.checkpoint.interval.ms'], () => this.#broker.topics.writeLogStarts());
     this.#every(PRODUCER_EXPIRY_MS, () => this.#expireProducers());
     this.#every(Math.min(own['log.flush.scheduler.interval.ms'], 1000), () => this.#flushOld());
@@ -88,9 +88,30 @@ export class Housekeeping {
     const { topics, clock } = this.#broker;
     for (const partition of [...topics.allPartitions()]) {
       if (this.#stopped) return;
-      if (topics.partition(partition.topic, partition.index) === partition) await applyRetention(partition, topics, clock.now());
+      if (topics.partition(partition.topic, partition.index) === partition)
+        await this.#patiently(partition, () => applyRetention(partition, topics, clock.now()));
       if (slices.over) await slices.breathe();
     }
+  }
+
+  /** A partition whose disk refuses, or that is removed meanwhile, does not keep the others waiting. */
+  async #patiently(partition: Partition, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      if (this.#broker.topics.partition(partition.topic, partition.index) !== partition) return;
+      this.#broker.log.warn({ err: error, partition: partition.label }, `${partition.label} cannot be tidied up now, trying again later: ${errorText(error)}`);
+    }
+  }
+
+  /** Segments that were closed since the last time go to the device, then the checkpoints say so. */
+  async #checkpoint(): Promise<void> {
+    for (const partition of [...this.#broker.topics.allPartitions()]) {
+      if (this.#stopped) return;
+      if (partition.recoveryPoint < partition.log.activeBase) await this.#patiently(partition, () => partition.sync());
+    }
+    this.#broker.topics.writeRecoveryPoints();
   }
 
   #expireProducers(): void {

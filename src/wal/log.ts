@@ -183,6 +183,10 @@ export class Log {
   get config(): LogConfig {
     return this.#config;
   }
+  /** First offset of the active segment. */
+  get activeBase(): number {
+    return this.#active.baseOffset;
+  }
   /** Bytes of all batches. */
   get sizeBytes(): number {
     let total = 0;

@@ -4,12 +4,12 @@
  *
  *     i16 version=0 · i64 producerId · i64 firstOffset · i64 lastOffset (of the marker) · i64 lastStableOffset     34 bytes
  *
- * Written before the marker's batch is acknowledged, not synced by itself: after a crash the entries of unsynced markers
- * are found again in the replayed batches. A file whose length is no multiple of 34 loses its torn tail.
+ * Written before the marker's batch is acknowledged, synced with the next producer snapshot: at start the entries of
+ * markers behind the snapshot are thrown away, for they may be torn, and found again in the replayed batches.
  */
 
 import { ByteReader, ByteWriter } from '../../lib/bytes.ts';
-import type { FileSystem } from '../../lib/files.ts';
+import { type FileSystem, readWhole, replaceWhole } from '../../lib/files.ts';
 import type { AbortedTxn } from './producers.ts';
 
 export const TXN_ENTRY_BYTES = 34;
@@ -46,15 +46,30 @@ export function appendAborted(disk: FileSystem, path: string, txn: AbortedTxn): 
   }
 }
 
+/**
+ * Reads the file of a segment that holds offsets [from, to) and drops what cannot be true from it.
+ * @returns the entries, oldest marker first
+ */
+export function loadAborted(disk: FileSystem, path: string, { from, to }: { readonly from: number; readonly to: number }): AbortedTxn[] {
+  const bytes = readWhole(disk, path);
+  if (bytes === null) return [];
+  let last = from - 1;
+  const entries = decodeAborted(bytes).filter((txn) => {
+    const good = txn.lastOffset > last && txn.lastOffset < to && txn.firstOffset < txn.lastOffset;
+    if (good) last = txn.lastOffset;
+    return good;
+  });
+  if (entries.length * TXN_ENTRY_BYTES !== bytes.length) replaceWhole(disk, path, Buffer.concat(entries.map(encodeAborted)));
+  return entries;
+}
+
 /** What a partition knows of aborted transactions, oldest marker first. */
 export class AbortedTxns {
   #all: AbortedTxn[] = [];
 
+  /** Takes one whose marker is behind those of all others. */
   add(txn: AbortedTxn): void {
-    // Replay may tell of markers that the files already told of.
-    if (this.#all.some((known) => known.lastOffset === txn.lastOffset)) return;
     this.#all.push(txn);
-    this.#all.sort((a, b) => a.lastOffset - b.lastOffset);
   }
 
   /** Those whose data or marker may lie in [from, to), by first offset. */

@@ -12,9 +12,10 @@ import type { Clock } from '../../lib/clock.ts';
 import { type FileSystem, readWhole, replaceWhole } from '../../lib/files.ts';
 import { type BatchView, batches, HEADER_BYTES } from '../../records/batch.ts';
 import { readControl } from '../../records/builder.ts';
+import type { SegmentInfo } from '../../wal/config.ts';
 import type { Log } from '../../wal/log.ts';
 import { offsetName } from '../../wal/segment.ts';
-import { AbortedTxns, appendAborted, decodeAborted } from './aborted.ts';
+import { AbortedTxns, appendAborted, loadAborted } from './aborted.ts';
 import { type EpochStart, readEpochs, writeEpochs } from './checkpoints.ts';
 import { type AbortedTxn, ProducerState } from './producers.ts';
 
@@ -30,6 +31,8 @@ export class PartitionState {
   readonly #disk: FileSystem;
   readonly #clock: Clock;
   readonly #epochs: EpochStart[];
+  /** `.txnindex` files that were written since they were last synced. */
+  readonly #unsynced = new Set<string>();
 
   /** Reads it from the files beside the log and from its batches. @throws StorageError */
   constructor(log: Log, disk: FileSystem, clock: Clock) {
@@ -73,8 +76,8 @@ export class PartitionState {
 
   // ---- producers and transactions ----
 
-  /** What a batch in the log says about producers and transactions. `live`: it was just written. */
-  note(batch: BatchView, live: boolean): void {
+  /** What a batch in the log says about producers and transactions; each is told of once, in order. */
+  note(batch: BatchView): void {
     if (batch.producerId < 0) return;
     if (!batch.isControl) {
       this.producers.appended(batch, batch.baseOffset);
@@ -86,13 +89,35 @@ export class PartitionState {
     if (control.type !== 0 || firstOffset < 0) return;
     const txn: AbortedTxn = { producerId: batch.producerId, firstOffset, lastOffset: batch.baseOffset, lastStableOffset: this.lastStableOffset };
     this.aborted.add(txn);
-    if (live) appendAborted(this.#disk, `${(this.#log.segments().at(-1) as { path: string }).path}.txnindex`, txn);
+    const path = `${(this.#log.segments().findLast(({ baseOffset }) => baseOffset <= txn.lastOffset) as SegmentInfo).path}.txnindex`;
+    appendAborted(this.#disk, path, txn);
+    this.#unsynced.add(path);
   }
 
-  /** Writes down the producers as of an offset. @throws StorageError */
+  /**
+   * Writes down the producers as of an offset. Nobody replays what is before a snapshot, so the aborted transactions from
+   * there must be durable first. @throws StorageError
+   */
   snapshot(offset: number): void {
+    this.#syncAborted();
     if (this.producers.size > 0) replaceWhole(this.#disk, this.#log.path(`${offsetName(offset)}.snapshot`), this.producers.encode());
     this.#dropOldSnapshots();
+  }
+
+  #syncAborted(): void {
+    if (this.#unsynced.size === 0) return;
+    for (const path of this.#unsynced) {
+      // Retention may have removed the segment meanwhile.
+      if (!this.#disk.stat(path)) continue;
+      const fd = this.#disk.open(path, 'update');
+      try {
+        this.#disk.sync(fd);
+      } finally {
+        this.#disk.close(fd);
+      }
+    }
+    this.#disk.syncDir(this.#log.dir);
+    this.#unsynced.clear();
   }
 
   /** The two newest serve; older ones only cost space. */
@@ -110,34 +135,37 @@ export class PartitionState {
   /** After the log was cut: forgets what the lost records said. */
   reload(): void {
     this.producers.clear();
-    this.aborted.dropFrom(this.#log.nextOffset);
     this.#load();
   }
 
   /** Producer state: the newest snapshot that is sound, then the headers of all batches behind it. */
   #load(): void {
-    for (const { path } of this.#log.segments()) {
-      for (const txn of decodeAborted(readWhole(this.#disk, `${path}.txnindex`) ?? EMPTY)) if (txn.lastOffset < this.#log.nextOffset) this.aborted.add(txn);
-    }
-    let from = this.#log.logStartOffset;
-    for (const name of this.#snapshotNames().reverse()) {
-      const offset = Number.parseInt(name, 10);
-      const usable = offset <= this.#log.nextOffset && this.producers.decode(readWhole(this.#disk, this.#log.path(name)) ?? EMPTY);
-      if (usable) {
-        from = Math.max(from, offset);
-        break;
-      }
-      this.#disk.unlink(this.#log.path(name));
+    const from = this.#loadSnapshot();
+    this.aborted.dropFrom(0);
+    for (const { path, baseOffset, nextOffset } of this.#log.segments()) {
+      const known = loadAborted(this.#disk, `${path}.txnindex`, { from: baseOffset, to: Math.min(nextOffset, from) });
+      for (const txn of known) this.aborted.add(txn);
     }
     if (from < this.#log.nextOffset) this.#replay(from);
     this.producers.expire(this.#clock.now() - PRODUCER_EXPIRY_MS);
+  }
+
+  /** @returns the offset from which on batches must be replayed */
+  #loadSnapshot(): number {
+    for (const name of this.#snapshotNames().reverse()) {
+      const offset = Number.parseInt(name, 10);
+      const usable = offset <= this.#log.nextOffset && this.producers.decode(readWhole(this.#disk, this.#log.path(name)) ?? EMPTY);
+      if (usable) return Math.max(this.#log.logStartOffset, offset);
+      this.#disk.unlink(this.#log.path(name));
+    }
+    return this.#log.logStartOffset;
   }
 
   #replay(from: number): void {
     for (let offset = from; offset < this.#log.nextOffset; ) {
       const chunk = this.#log.read(offset, REPLAY_BYTES);
       if (!chunk || chunk.bytes.length === 0) return;
-      for (const batch of batches(chunk.bytes)) if (batch.magic === 2 && batch.baseOffset >= from) this.note(batch, false);
+      for (const batch of batches(chunk.bytes)) if (batch.magic === 2 && batch.baseOffset >= from) this.note(batch);
       offset = chunk.nextOffset;
     }
   }

@@ -194,7 +194,7 @@ export class Partition {
    */
   appendOwn(own: Buffer): number {
     const { firstOffset } = this.#write(own);
-    for (const batch of batches(own)) this.#state.note(batch, true);
+    for (const batch of batches(own)) this.#state.note(batch);
     return firstOffset;
   }
 
