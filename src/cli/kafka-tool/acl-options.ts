@@ -128,18 +128,16 @@ function operationsOf(options: Options): number[] {
 function entriesFor(options: Options, operations: readonly number[]): AclEntry[] {
   return (['allow', 'deny'] as const).flatMap((kind) => {
     const hosts = options.all(`${kind}-host`);
-    return options
-      .all(`${kind}-principal`)
-      .flatMap((principal) =>
-        (hosts.length === 0 ? ['*'] : hosts).flatMap((host) =>
-          operations.map((operation) => ({
-            principal: principal.trim(),
-            host: host.trim(),
-            operation,
-            permissionType: kind === 'allow' ? CODES.permission.ALLOW : CODES.permission.DENY,
-          })),
-        ),
-      );
+    return options.all(`${kind}-principal`).flatMap((principal) =>
+      (hosts.length === 0 ? ['*'] : hosts).flatMap((host) =>
+        operations.map((operation) => ({
+          principal: principal.trim(),
+          host: host.trim(),
+          operation,
+          permissionType: kind === 'allow' ? CODES.permission.ALLOW : CODES.permission.DENY,
+        })),
+      ),
+    );
   });
 }
 

@@ -1,0 +1,36 @@
+/** The lean producer for tools: settings as Java names them, and patience with a broker that is just starting. */
+
+import { ConnectionError } from '../../kafka/client/connection.ts';
+import { LeanProducer } from '../../kafka/client/producer.ts';
+import { readProducerConfig } from '../../kafka/client/settings.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { ConfigError } from '../../lib/errors.ts';
+import { sleep } from './cluster.ts';
+import { logLine } from './output.ts';
+
+const PATIENCE_MS = 10_000;
+
+/** Connects to a broker, trying for ten seconds. @throws ConfigError, ConnectionError */
+export async function openLeanProducer(bootstrap: string, settings: Readonly<Record<string, string>>, clock: Clock): Promise<LeanProducer> {
+  const { config, findings } = readProducerConfig(settings, '');
+  const bad = findings.find(({ severity }) => severity === 'error');
+  if (config === null || bad !== undefined)
+    throw new ConfigError(bad?.message ?? 'the settings of the producer cannot be used', { ...(bad?.fix && { fix: bad.fix }) });
+  const words = bootstrap
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+  const producer = new LeanProducer({ bootstrap: words, config, clientId: 'console-producer', clock });
+  const until = Date.now() + PATIENCE_MS;
+  for (let round = 0; ; round++) {
+    try {
+      await producer.cluster.any();
+      return producer;
+    } catch (error) {
+      const code = ((error as Error).cause as { cause?: NodeJS.ErrnoException } | undefined)?.cause?.code;
+      if (!(error instanceof ConnectionError) || code === 'ENOTFOUND' || Date.now() >= until) throw error;
+      if (round === 0) logLine('WARN', `[Producer clientId=${config['client.id']}] ${error.message}; trying on.`, 'org.apache.kafka.clients.NetworkClient');
+      await sleep(200);
+    }
+  }
+}
