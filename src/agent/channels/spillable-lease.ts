@@ -15,16 +15,23 @@ export interface LeasePart {
   readonly lease: Lease;
 }
 
+/** Told what becomes of a lease. */
+export interface LeaseOwner {
+  /** Events of a run were committed, or came back to it. */
+  settle(run: Run, committed: number, returned: number): void;
+  ended(lease: SpillableLease): void;
+}
+
 /** A lease made of leases of both parts, in order. */
 export class SpillableLease implements Lease {
   readonly events: readonly Sealed[];
   readonly #parts: readonly LeasePart[];
-  readonly #settle: (run: Run, committed: number, returned: number) => void;
+  readonly #owner: LeaseOwner;
   #over = false;
 
-  constructor(parts: readonly LeasePart[], settle: (run: Run, committed: number, returned: number) => void) {
+  constructor(parts: readonly LeasePart[], owner: LeaseOwner) {
     this.#parts = parts;
-    this.#settle = settle;
+    this.#owner = owner;
     this.events = parts.length === 1 ? (parts[0] as LeasePart).lease.events : parts.flatMap(({ lease }) => lease.events);
   }
 
@@ -37,7 +44,7 @@ export class SpillableLease implements Lease {
       const gone = Math.min(left, length);
       left -= gone;
       const done = lease.commit(gone);
-      this.#settle(run, gone, length - gone);
+      this.#owner.settle(run, gone, length - gone);
       return done;
     });
     return commits.length === 1 ? (commits[0] as Promise<void>) : Promise.all(commits).then(() => {});
@@ -47,12 +54,13 @@ export class SpillableLease implements Lease {
     this.#end('rollback');
     for (const { run, lease } of this.#parts) {
       lease.rollback();
-      this.#settle(run, 0, lease.events.length);
+      this.#owner.settle(run, 0, lease.events.length);
     }
   }
 
   #end(call: string): void {
     if (this.#over) throw new ChannelError(`${call}() called on a lease that was already committed or rolled back`);
     this.#over = true;
+    this.#owner.ended(this);
   }
 }

@@ -18,7 +18,7 @@ import type { Event, Sealed } from '../core/event.ts';
 import { FillForecast } from '../core/fill-forecast.ts';
 import { MemoryQueue } from '../core/memory-queue.ts';
 import { Takers } from '../core/takers.ts';
-import { type LeasePart, type Run, SpillableLease } from './spillable-lease.ts';
+import { type LeaseOwner, type LeasePart, type Run, SpillableLease } from './spillable-lease.ts';
 
 const DEFAULT_MEMORY = 10_000;
 const DEFAULT_OVERFLOW = 100_000_000;
@@ -72,6 +72,7 @@ class SpillableChannel implements Channel {
   #disk: DurableQueue | null = null;
   /** Oldest first. */
   #runs: Run[] = [];
+  readonly #leases = new Set<SpillableLease>();
   #spilling = false;
   #unhealthy = false;
   #spilled = 0;
@@ -121,6 +122,8 @@ class SpillableChannel implements Channel {
     this.#takers.close();
     this.#disk = null;
     if (!disk) return;
+    // What a sink did not give back in time comes again.
+    for (const lease of this.#leases) lease.rollback();
     try {
       await this.#saveMemory(disk);
     } finally {
@@ -242,7 +245,10 @@ class SpillableChannel implements Channel {
       count += length;
       parts.push({ run, lease });
     }
-    return count === 0 ? null : new SpillableLease(parts, this.#settle);
+    if (count === 0) return null;
+    const lease = new SpillableLease(parts, this.#leaseOwner);
+    this.#leases.add(lease);
+    return lease;
   }
 
   /** Null with nothing left in the run: its events were lost. With `quietly` an error is left for the next call. */
@@ -268,11 +274,15 @@ class SpillableChannel implements Channel {
     return runs.find((run) => run.waiting > 0);
   }
 
-  /** Events of a run were committed, or came back to it. */
-  readonly #settle = (run: Run, committed: number, returned: number): void => {
-    run.lent -= committed + returned;
-    run.waiting += returned;
-    if (returned > 0) this.#takers.wakeOne();
+  readonly #leaseOwner: LeaseOwner = {
+    settle: (run, committed, returned) => {
+      run.lent -= committed + returned;
+      run.waiting += returned;
+      if (returned > 0) this.#takers.wakeOne();
+    },
+    ended: (lease) => {
+      this.#leases.delete(lease);
+    },
   };
 
   gauges(): ChannelGauges {

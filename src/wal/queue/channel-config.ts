@@ -201,7 +201,11 @@ export function queueOptionsOf(config: StorageConfig, host: QueueHost, events: P
       );
     },
     onTrouble: troubleTeller(host),
-    onRemoved: (error) => host.failed(error),
+    onRemoved: (error, waiting) => {
+      lose(waiting);
+      host.log.error(`${error.message}: a directory was removed while in use, and the ${waiting} events waiting in the channel are lost; it is opened anew`);
+      host.failed(error);
+    },
     ...events,
   };
 }

@@ -73,13 +73,14 @@ export function openStorage(options: StorageOptions, readOnly = false): Storage 
     const found = readOnly ? readAcks(disk, dirs.checkpoint, home.tag, done) : openAcks();
     noteAcks(found, notes, stripesHold(disk, dirs));
     readBackup(options, home.tag, done, notes);
-    refuseMissing(checkpoint, home.dataIds, done);
+    refuseMissing(checkpoint, { ids: home.dataIds, dirs: dirs.data }, done);
     dirs.data.forEach((dir, i) => {
       stripes.push(openStripe(options, { id: home.dataIds[i]!, dir, checkpoint, readOnly, done, damaged }));
     });
     const next = Math.max(done.high, checkpoint?.next ?? 0, ...stripes.map(({ log }) => log.nextOffset));
     const points = home.dataIds.map((id) => markOf(checkpoint, id)?.recoveryPoint ?? 0);
-    let lost = skipDeleted(stripes, { done, next, safe: Math.max(...points) });
+    const safe = Math.max(0, ...(checkpoint?.stripes ?? []).map(({ recoveryPoint }) => recoveryPoint));
+    let lost = skipDeleted(stripes, { done, next, safe });
     const wasClean = checkpoint?.clean ?? false;
     if (!wasClean) lost += skipHoles(stripes, { done, damaged, next, from: Math.min(...points) });
     return { tag: home.tag, stripes, done, acks, next, wasClean, lost, notes };
@@ -152,10 +153,13 @@ function readBackup({ disk, dirs }: StorageOptions, tag: number, done: RangeSet,
 }
 
 /** A data directory that left the definition with events inside would make them holes, that is, lost. @throws ConfigError */
-function refuseMissing(checkpoint: Checkpoint | null, ids: readonly string[], done: RangeSet): void {
-  const missing = (checkpoint?.stripes ?? []).filter((mark) => !ids.includes(mark.id) && mark.recoveryPoint > done.low);
+function refuseMissing(checkpoint: Checkpoint | null, here: { ids: readonly string[]; dirs: readonly string[] }, done: RangeSet): void {
+  // A directory that is still named but was emptied is no slip of the pen: what is gone is said, and work goes on.
+  const missing = (checkpoint?.stripes ?? []).filter(
+    ({ id, dir, recoveryPoint }) => !here.ids.includes(id) && !here.dirs.includes(dir) && recoveryPoint > done.low,
+  );
   if (missing.length === 0) return;
-  throw new ConfigError(`events wait in ${missing.map((mark) => mark.dir).join(', ')}, which dataDirs no longer names (or its channel.id is gone)`, {
+  throw new ConfigError(`events wait in ${missing.map((mark) => mark.dir).join(', ')}, which dataDirs no longer names`, {
     fix: 'name it again in dataDirs, and take it out when the channel is empty; if its files are lost, remove checkpoint.json in checkpointDir to go on without them',
   });
 }

@@ -41,8 +41,8 @@ export interface QueueOptions extends StorageOptions, HousekeepingOptions {
   readonly onMissing: (count: number, from: number) => void;
   /** Takes the lock of a directory and answers how to give it back; absent: nobody else can come. */
   readonly lock?: ((dir: string) => () => void) | undefined;
-  /** The files were taken away while in use: the owner must open anew. */
-  readonly onRemoved: (error: Error) => void;
+  /** The files were taken away while in use, and with them what waited: the owner must open anew. */
+  readonly onRemoved: (error: Error, waiting: number) => void;
 }
 
 /** A put on its way to the device. */
@@ -227,7 +227,7 @@ export class DurableQueue {
       put.settled = true;
     }
     this.#settlePuts();
-    if (gone) this.#options.onRemoved(gone);
+    if (gone) this.#options.onRemoved(gone, this.#waiting + this.#lent);
   }
 
   /** Its numbers become a hole. */

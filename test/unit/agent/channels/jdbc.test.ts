@@ -1,0 +1,101 @@
+// Needs better-sqlite3 with its native part (npm test compiles it where it can); without it the tests are skipped by name.
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import jdbc from '../../../../src/agent/channels/jdbc.ts';
+import type { Channel, Lease } from '../../../../src/agent/core/channel.ts';
+import { ChannelFullError, ConfigError } from '../../../../src/lib/errors.ts';
+import { parseProperties } from '../../../../src/lib/props/spec.ts';
+import { configOf, contextOf, idOf, never, numbered } from '../../../channel-model.ts';
+
+const compiled = ((): boolean => {
+  try {
+    new (createRequire(import.meta.url)('better-sqlite3') as new (file: string) => { close(): void })(':memory:').close();
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+const temporary: string[] = [];
+afterEach(() => {
+  for (const dir of temporary.splice(0)) fs.rmSync(dir, { recursive: true, force: true });
+});
+function databasePath(): string {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-jdbc-'));
+  temporary.push(dir);
+  return path.join(dir, 'events.sqlite');
+}
+async function open(file: string, more: Record<string, string> = {}) {
+  const { ctx, voice } = contextOf(undefined);
+  const channel: Channel = jdbc.create(configOf(jdbc, { 'driver.url': `jdbc:sqlite:${file}`, ...more }), ctx);
+  await channel.start();
+  return { channel, voice };
+}
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+const take = async (channel: Channel, max: number): Promise<Lease> => (await channel.take(max, AbortSignal.timeout(5_000))) as Lease;
+
+describe.runIf(compiled)('with SQLite', () => {
+  test('keeps order and content over rollbacks, partial commits and restarts', async () => {
+    const file = databasePath();
+    const { channel } = await open(file);
+    await Promise.all([channel.put(range(0, 1500).map(numbered), never), channel.put(range(1500, 1510).map(numbered), never)]);
+    const first = await take(channel, 10);
+    (await take(channel, 5)).rollback();
+    await first.commit(4);
+    expect(channel.gauges()).toEqual({ size: 1506, capacity: 0, lent: 0 });
+    await channel.stop();
+    const again = await open(file);
+    expect((await take(again.channel, 5000)).events.map(idOf)).toEqual(range(4, 1510));
+    await again.channel.stop();
+  });
+
+  test('maximum.capacity bounds it, at once as in Flume', async () => {
+    const { channel } = await open(databasePath(), { 'maximum.capacity': '2' });
+    await channel.put([1, 2].map(numbered), never);
+    await expect(channel.put([numbered(3)], never)).rejects.toBeInstanceOf(ChannelFullError);
+    await (await take(channel, 1)).commit();
+    await channel.put([numbered(4)], never);
+    expect((await take(channel, 9)).events.map(idOf)).toEqual([2, 4]);
+    await channel.stop();
+  });
+
+  test('a taker that waits is woken; a stop sends it away', async () => {
+    const { channel } = await open(databasePath());
+    const waiting = take(channel, 1);
+    await channel.put([numbered(1)], never);
+    expect((await waiting).events.map(idOf)).toEqual([1]);
+    const idle = channel.take(1, never);
+    await channel.stop();
+    expect(await idle).toBeNull();
+  });
+
+  test('a damaged database is put aside and the channel starts; a newer one and one in use are refused', async () => {
+    const file = databasePath();
+    fs.writeFileSync(file, 'x'.repeat(5000));
+    const { channel, voice } = await open(file);
+    expect(voice.lines.join('\n')).toContain('it was moved to');
+    expect(fs.readdirSync(path.join(path.dirname(file), 'quarantine'))).toHaveLength(1);
+    await expect(open(file)).rejects.toThrow('already locked');
+    await channel.stop();
+    const sqlite = createRequire(import.meta.url)('better-sqlite3') as new (file: string) => { pragma(text: string): void; close(): void };
+    const db = new sqlite(file);
+    db.pragma('user_version = 9');
+    db.close();
+    await expect(open(file)).rejects.toThrow('newer version');
+  });
+
+  test('a Derby directory of Java Flume is not ignored', async () => {
+    const file = databasePath();
+    fs.writeFileSync(path.join(path.dirname(file), 'service.properties'), '');
+    await expect(open(file)).rejects.toBeInstanceOf(ConfigError);
+  });
+});
+
+test('settings of other databases are refused by name', () => {
+  const raw = { 'driver.url': { value: 'jdbc:mysql://h/x' }, 'db.type': { value: 'MYSQL' } };
+  const { config } = parseProperties(jdbc.properties, raw);
+  expect(jdbc.check?.(config as NonNullable<typeof config>, raw).map(({ key }) => key)).toEqual(['driver.url', 'db.type']);
+});
