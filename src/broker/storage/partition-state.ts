@@ -57,8 +57,9 @@ export class PartitionState {
   /** A partition begins with epoch 0, said on disk before its first record. @throws StorageError */
   ensureEpoch(): void {
     if (this.#epochs.length > 0) return;
-    this.#epochs.push({ epoch: 0, startOffset: this.#log.nextOffset });
-    writeEpochs(this.#disk, join(this.#log.dir, EPOCH_FILE), this.#epochs);
+    const first = { epoch: 0, startOffset: this.#log.nextOffset };
+    writeEpochs(this.#disk, join(this.#log.dir, EPOCH_FILE), [first]);
+    this.#epochs.push(first);
   }
 
   /** Epoch and end offset of the largest epoch up to the asked one; -1 and -1 when it is unknown. */

@@ -12,8 +12,8 @@
  */
 import { join } from 'node:path';
 import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
-import type { Clock } from '../../lib/clock.ts';
-import { errorText } from '../../lib/errors.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
+import { AppError, errorText } from '../../lib/errors.ts';
 import { type FileSystem, StorageError } from '../../lib/files.ts';
 import { batches } from '../../records/batch.ts';
 import { downConvert } from '../../records/legacy.ts';
@@ -88,6 +88,11 @@ export class Partition {
   #unflushed = 0;
   #unflushedSince = 0;
   #healing: Promise<void> | null = null;
+  /** Why nothing can be appended: a sync failed, and the log is not yet cut back with the state rebuilt from it. */
+  #broken: StorageError | null = null;
+  #nextHeal: Timer | undefined;
+  #closed = false;
+  #cuts = 0;
 
   /** Opens or makes it. @throws StorageError */
   constructor(options: PartitionOptions) {
@@ -143,6 +148,10 @@ export class Partition {
   get config(): TopicConfig {
     return this.#config;
   }
+  /** How often the log was cut back to what is durable: what was appended before and not yet synced is gone. */
+  get cuts(): number {
+    return this.#cuts;
+  }
   /** The log itself, for retention and compaction. */
   get log(): Log {
     return this.#log;
@@ -157,6 +166,9 @@ export class Partition {
 
   /** Checks and appends what a client produced. */
   append(records: Buffer, rules: AppendRules): AppendOutcome {
+    const broken = this.#broken ?? this.#log.failure;
+    // Before anything else: a duplicate of what is about to be cut off must not be taken for stored.
+    if (broken) return failed({ errorCode: ErrorCode.KAFKA_STORAGE_ERROR, message: errorText(broken) });
     const now = this.#clock.now();
     const admitted = admit(records, { config: this.#config, oneBatch: rules.oneBatch, zstdAllowed: rules.zstdAllowed, now });
     if (admitted.errorCode !== NONE || !('batch' in admitted)) return failed(admitted);
@@ -199,6 +211,7 @@ export class Partition {
   }
 
   #write(bytes: Buffer): { readonly firstOffset: number } {
+    if (this.#broken) throw this.#broken;
     this.#state.ensureEpoch();
     return this.#log.append(bytes, this.epoch);
   }
@@ -219,6 +232,7 @@ export class Partition {
     try {
       await this.#log.sync();
     } catch (error) {
+      if (error instanceof StorageError) this.#broken ??= error;
       this.#healing ??= this.#heal();
       await this.#healing;
       throw error;
@@ -228,15 +242,20 @@ export class Partition {
   /** Cuts the log back to what is surely durable and forgets what later records said; tries again while the disk refuses. */
   async #heal(): Promise<void> {
     try {
-      await this.#log.heal();
+      if (this.#log.failure) {
+        await this.#log.heal();
+        this.#cuts++;
+      }
       this.#state.reload();
     } catch (error) {
-      if (!(error instanceof StorageError)) throw error;
-      this.#clock.after(1000, () => {
+      if (!(error instanceof AppError)) throw error;
+      if (this.#closed) return;
+      this.#nextHeal = this.#clock.after(1000, () => {
         this.#healing = this.#heal();
       });
       return;
     }
+    this.#broken = null;
     this.#healing = null;
   }
 
@@ -252,8 +271,7 @@ export class Partition {
       if (chunk.bytes.length > limits.maxBytes && !limits.firstWhole) return { errorCode: NONE, records: EMPTY, aborted: [] };
       return { errorCode: NONE, records: chunk.bytes, aborted: limits.readCommitted ? this.#state.aborted.within(offset, chunk.nextOffset) : [] };
     } catch (error) {
-      if (!(error instanceof StorageError)) throw error;
-      return { errorCode: ErrorCode.KAFKA_STORAGE_ERROR, records: EMPTY, aborted: [] };
+      return { errorCode: readErrorCode(error), records: EMPTY, aborted: [] };
     }
   }
 
@@ -262,7 +280,12 @@ export class Partition {
     if (records.length === 0) return { errorCode: NONE, records };
     if (!this.#config['message.downconversion.enable']) return { errorCode: ErrorCode.UNSUPPORTED_VERSION, records: EMPTY };
     if (this.holdsZstd(records)) return { errorCode: ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, records: EMPTY };
-    return { errorCode: NONE, records: downConvert(records, magic) };
+    try {
+      return { errorCode: NONE, records: downConvert(records, magic) };
+    } catch (error) {
+      // Packed batches are taken as they come: nobody may have looked inside before.
+      return { errorCode: readErrorCode(error), records: EMPTY };
+    }
   }
 
   holdsZstd(records: Buffer): boolean {
@@ -318,9 +341,19 @@ export class Partition {
 
   /** Ends it. `clean`: a snapshot at the end and everything synced, so that the next start reads nothing. */
   async close(clean: boolean): Promise<void> {
+    this.#closed = true;
+    this.#nextHeal?.cancel();
+    await this.#healing;
     if (clean && this.#log.failure === null) this.#state.snapshot(this.#log.nextOffset);
     await this.#log.close({ clean: clean && this.#log.failure === null });
   }
+}
+
+/** The error code for something stored that cannot be read. @throws what is no error of ours */
+export function readErrorCode(error: unknown): number {
+  if (error instanceof StorageError) return ErrorCode.KAFKA_STORAGE_ERROR;
+  if (error instanceof AppError) return ErrorCode.CORRUPT_MESSAGE;
+  throw error;
 }
 
 function failed({

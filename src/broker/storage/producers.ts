@@ -71,6 +71,8 @@ export interface AbortedTxn {
 
 export class ProducerState {
   readonly #entries = new Map<number, ProducerEntry>();
+  /** Those with an open transaction: few, while `entries` may be many, and every fetch asks. */
+  readonly #open = new Set<ProducerEntry>();
 
   /** Decides about a data batch before it is appended; changes nothing. */
   check(batch: ProducedBatch): SequenceVerdict {
@@ -107,7 +109,10 @@ export class ProducerState {
     });
     if (entry.batches.length > WINDOW) entry.batches.shift();
     entry.lastTimestamp = batch.maxTimestamp;
-    if (batch.isTransactional && entry.txnFirstOffset < 0) entry.txnFirstOffset = baseOffset;
+    if (batch.isTransactional && entry.txnFirstOffset < 0) {
+      entry.txnFirstOffset = baseOffset;
+      this.#open.add(entry);
+    }
   }
 
   /**
@@ -123,6 +128,7 @@ export class ProducerState {
     }
     entry.coordinatorEpoch = coordinatorEpoch;
     entry.txnFirstOffset = -1;
+    this.#open.delete(entry);
     entry.lastTimestamp = at.timestamp;
     return first;
   }
@@ -130,9 +136,7 @@ export class ProducerState {
   /** The smallest first offset of all open transactions, or -1. */
   firstOpenOffset(): number {
     let least = -1;
-    for (const entry of this.#entries.values()) {
-      if (entry.txnFirstOffset >= 0 && (least < 0 || entry.txnFirstOffset < least)) least = entry.txnFirstOffset;
-    }
+    for (const { txnFirstOffset } of this.#open) if (least < 0 || txnFirstOffset < least) least = txnFirstOffset;
     return least;
   }
 
@@ -150,6 +154,7 @@ export class ProducerState {
 
   clear(): void {
     this.#entries.clear();
+    this.#open.clear();
   }
 
   /** Forgets producers without an open transaction whose last write is older than `olderThan` (epoch ms). */
@@ -183,7 +188,7 @@ export class ProducerState {
 
   /** Loads a `.snapshot`; false (and empty state) when it does not check out. */
   decode(bytes: Buffer): boolean {
-    this.#entries.clear();
+    this.clear();
     if (bytes.length < 10 || bytes.readInt16BE(0) !== SNAPSHOT_VERSION) return false;
     if (bytes.readUInt32BE(2) !== crc32c(bytes, 6, bytes.length) >>> 0) return false;
     const reader = new ByteReader(bytes, 6);
@@ -204,7 +209,9 @@ export class ProducerState {
     const txnFirstOffset = reader.i64();
     const firstSequence = (lastSequence - offsetDelta + SEQUENCES) % SEQUENCES;
     const batches = lastSequence < 0 ? [] : [{ firstSequence, lastSequence, baseOffset: lastOffset - offsetDelta, lastOffset, timestamp }];
-    this.#entries.set(producerId, { producerId, epoch, batches, coordinatorEpoch, txnFirstOffset, lastTimestamp: timestamp });
+    const entry: ProducerEntry = { producerId, epoch, batches, coordinatorEpoch, txnFirstOffset, lastTimestamp: timestamp };
+    this.#entries.set(producerId, entry);
+    if (txnFirstOffset >= 0) this.#open.add(entry);
   }
 
   #entryFor(producerId: number, epoch: number): ProducerEntry {
