@@ -5,7 +5,8 @@
 import type { Logger } from '../../lib/log.ts';
 import type { Cluster } from './cluster.ts';
 import type { KafkajsProducer } from './kafkajs-producer.ts';
-import { LeanProducer, OldBrokerError, type ProducerOptions } from './producer.ts';
+import { OldBrokerError } from './produce-errors.ts';
+import { LeanProducer, type ProducerOptions } from './producer.ts';
 import type { Producer, RecordSource, Refusal } from './records.ts';
 
 export interface OpenOptions extends ProducerOptions {

@@ -9,16 +9,17 @@
  */
 import { Backoff } from '../../lib/backoff.ts';
 import { CODECS } from '../../lib/codecs.ts';
-import { DeliveryError, ProtocolError } from '../../lib/errors.ts';
+import { DeliveryError } from '../../lib/errors.ts';
 import { addSequence, HEADER_BYTES, stampProducer } from '../../records/batch.ts';
 import { BatchBuilder } from '../../records/builder.ts';
-import { InitProducerId } from '../apis/init-producer-id.ts';
 import { Produce } from '../apis/produce.ts';
 import { ErrorCode, errorMessage, errorName, isRetriable, needsRefresh } from '../errors.ts';
 import { partitionForKey } from '../murmur2.ts';
 import type { ResponseOf } from '../schema.ts';
 import { Cluster, type ClusterOptions, type TopicInfo } from './cluster.ts';
 import { ConnectionError, type KafkaConnection } from './connection.ts';
+import { fixOf, OldBrokerError } from './produce-errors.ts';
+import { type Identity, newIdentity } from './producer-identity.ts';
 import { emptyRecord, isTopicName, type OutRecord, type Producer, type RecordSource, type Refusal } from './records.ts';
 import type { ProducerConfig } from './settings.ts';
 
@@ -69,12 +70,6 @@ interface Send {
   lastError: unknown;
 }
 
-interface Identity {
-  readonly producerId: number;
-  readonly producerEpoch: number;
-  readonly sequences: Map<string, number>;
-}
-
 export class LeanProducer implements Producer {
   readonly #config: ProducerConfig;
   readonly #cluster: Cluster;
@@ -106,7 +101,7 @@ export class LeanProducer implements Producer {
     const send: Send = { records, lanes: new Map(), refusals: [], lastError: undefined };
     if (this.#cluster.isStale && this.#turns.size > 0) await this.#load([...this.#turns.keys()]);
     for (let missing = this.#plan(send); missing.size > 0; missing = this.#plan(send)) await this.#load([...missing]);
-    if (this.#config['enable.idempotence'] && this.#identity === undefined) this.#identity = await this.#newIdentity();
+    if (this.#config['enable.idempotence'] && this.#identity === undefined) this.#identity = await newIdentity(this.#cluster);
     try {
       await this.#sendAll(send);
       return send.refusals;
@@ -380,19 +375,7 @@ export class LeanProducer implements Producer {
       await clock.sleep(Math.max(20, this.#config['retry.backoff.ms']));
     }
   }
-
-  async #newIdentity(): Promise<Identity> {
-    const connection = await this.#cluster.any();
-    const answer = await connection.call(InitProducerId, { transactionalId: null, transactionTimeoutMs: 60_000 });
-    if (answer.errorCode !== ErrorCode.NONE) {
-      throw new DeliveryError(`no producer id for enable.idempotence: ${errorName(answer.errorCode)}: ${errorMessage(answer.errorCode)}`);
-    }
-    return { producerId: answer.producerId, producerEpoch: answer.producerEpoch, sequences: new Map() };
-  }
 }
-
-/** The broker cannot be served by this producer, but by an older kind. */
-export class OldBrokerError extends ProtocolError {}
 
 function topicData(parts: readonly Part[]): { name: string; partitionData: { index: number; records: Buffer | null }[] }[] {
   const topics = new Map<string, { index: number; records: Buffer | null }[]>();
@@ -403,17 +386,4 @@ function topicData(parts: readonly Part[]): { name: string; partitionData: { ind
     else list.push(entry);
   }
   return Array.from(topics, ([name, partitionData]) => ({ name, partitionData }));
-}
-
-/** What to do about an error that does not go away by itself. */
-function fixOf(code: number, topic: string): string {
-  switch (code) {
-    case ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
-      return `create it: kafka-topics.sh --create --topic ${topic} --bootstrap-server …; sending then goes on by itself`;
-    case ErrorCode.TOPIC_AUTHORIZATION_FAILED:
-    case ErrorCode.CLUSTER_AUTHORIZATION_FAILED:
-      return `allow the user to write to topic ${topic} (kafka-acls.sh)`;
-    default:
-      return 'see the broker’s log';
-  }
 }
