@@ -9,7 +9,14 @@ import { ManualClock } from '../../src/lib/clock.ts';
 
 const CAPACITY = 300;
 const SLOTS = 1500;
-const config = { capacity: CAPACITY, transactionCapacity: 100, 'keep-alive': 0, byteCapacity: SLOTS * 125, byteCapacityBufferPercentage: 20 };
+const config = {
+  capacity: CAPACITY,
+  transactionCapacity: 100,
+  ackThrough: false,
+  'keep-alive': 0,
+  byteCapacity: SLOTS * 125,
+  byteCapacityBufferPercentage: 20,
+};
 const never = new AbortController().signal;
 
 type Step =
@@ -109,7 +116,7 @@ test('writers and readers that wait for each other lose, double and reorder noth
   });
   await fc.assert(
     fc.asyncProperty(scenario, async ({ sizes, readers, seed }) => {
-      const channel = memory.create({ ...config, 'keep-alive': 1000 }, { clock: new ManualClock() } as unknown as ChannelContext);
+      const channel = memory.create({ ...config, ackThrough: false, 'keep-alive': 1000 }, { clock: new ManualClock() } as unknown as ChannelContext);
       await channel.start();
       const total = sizes.reduce((sum, size) => sum + size, 0);
       const stop = new AbortController();
