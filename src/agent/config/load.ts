@@ -92,7 +92,6 @@ export async function loadDefinition(options: LoadOptions, only?: string): Promi
 const CUSTOM_LOOKUPS: Finding = {
   code: 'custom-lookups',
   severity: 'warning',
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: it speaks of that syntax
   message: '-Dlookups names Java classes, which cannot be loaded; ${env:…}, ${sys:…}, ${java:…} and ${date:…} are resolved as usual',
   fix: 'use an external config filter for values from elsewhere',
 };

@@ -34,6 +34,10 @@ export default defineInterceptor({
   summary: 'Sets a header to the time at which the event came in.',
   properties: {
     headerName: text({ default: 'timestamp', doc: 'The header to set; its value is epoch milliseconds.' }),
+    header: text({
+      doc: 'What Flume’s manual calls headerName in one place.',
+      ignored: 'Flume’s code reads headerName only; write headerName to name the header',
+    }),
     preserveExisting: bool({ default: false, doc: 'Leave the header as it is where an event has it already.' }),
   },
   create: (config, ctx) => new TimestampInterceptor(config.headerName, config.preserveExisting, ctx.clock),

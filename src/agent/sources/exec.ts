@@ -60,7 +60,7 @@ function check(config: ExecConfig): FindingDraft[] {
       code: 'tail-by-descriptor',
       severity: 'warning',
       message: '"tail -f" goes silent when the file is rotated',
-      fix: 'write tail -F, which follows the name; or use a TAILDIR source, which also remembers its position',
+      fix: 'write tail -F, which follows the name',
       key: 'command',
     });
   }
@@ -89,12 +89,12 @@ export default defineSource({
     crash: {
       effect: 'loses',
       note: 'output that was not stored yet, or is printed while the agent is down, is lost',
-      improve: 'use a TAILDIR or spooldir source on files',
+      improve: 'let files be complete before they are read, with a spooldir source',
     },
     stop: {
       effect: 'loses',
       note: 'what the command would have printed while the agent is stopped is never seen',
-      improve: 'use a TAILDIR or spooldir source on files',
+      improve: 'let files be complete before they are read, with a spooldir source',
     },
     full: { effect: 'waits', note: 'the command’s output is not read until there is room; the command itself may block meanwhile' },
     replays: false,

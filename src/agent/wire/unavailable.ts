@@ -11,6 +11,8 @@ interface Refusal {
   readonly why: string;
 }
 
+/** For what needs no Java and is only missing. */
+const NOT_YET = 'it is not part of this version';
 const JVM_TIER = 'send with an avro sink to a Java Flume agent that has it, or go through Kafka';
 
 const REFUSALS: readonly Refusal[] = [
@@ -40,14 +42,14 @@ const REFUSALS: readonly Refusal[] = [
   {
     kind: 'sink',
     types: ['morphline_solr', 'org.apache.flume.sink.solr.morphline.MorphlineSolrSink'],
-    why: `morphlines are compiled by Java; use the http sink or Kafka, or ${JVM_TIER}`,
+    why: `morphlines are compiled by Java; use Kafka, or ${JVM_TIER}`,
   },
   {
     kind: 'sink',
     types: ['elasticsearch', 'org.apache.flume.sink.elasticsearch.ElasticSearchSink'],
-    why: 'Flume itself removed it in 1.10; use Kafka with an Elasticsearch connector, or the http sink',
+    why: 'Flume itself removed it in 1.10; use Kafka with an Elasticsearch connector',
   },
-  { kind: 'sink', types: ['org.apache.flume.sink.kite.DatasetSink'], why: 'Flume itself removed it in 1.10; use the http sink or Kafka' },
+  { kind: 'sink', types: ['org.apache.flume.sink.kite.DatasetSink'], why: 'Flume itself removed it in 1.10; use Kafka, or file_roll' },
   {
     kind: 'sink',
     types: ['irc', 'org.apache.flume.sink.irc.IRCSink'],
@@ -63,6 +65,38 @@ const REFUSALS: readonly Refusal[] = [
     kind: 'source',
     types: ['org.apache.flume.source.avroLegacy.AvroLegacySource', 'org.apache.flume.source.thriftLegacy.ThriftLegacySource'],
     why: 'it speaks to Flume 0.9, which has been gone since 2012; use the avro or thrift source',
+  },
+  {
+    kind: 'source',
+    types: ['taildir', 'org.apache.flume.source.taildir.TaildirSource'],
+    why: `${NOT_YET}; use exec with tail -F (which forgets its position at a restart), or spooldir for files that are complete`,
+  },
+  {
+    kind: 'source',
+    types: ['http', 'org.apache.flume.source.http.HTTPSource'],
+    why: `${NOT_YET}; use avro, thrift or netcat, or write a plugin (see plugins/README.md)`,
+  },
+  {
+    kind: 'source',
+    types: [
+      'syslogtcp',
+      'syslogudp',
+      'multiport_syslogtcp',
+      'org.apache.flume.source.SyslogTcpSource',
+      'org.apache.flume.source.SyslogUDPSource',
+      'org.apache.flume.source.MultiportSyslogTCPSource',
+    ],
+    why: `${NOT_YET}; use netcat or netcatudp, which take the lines as they are, with regex_extractor for the headers`,
+  },
+  {
+    kind: 'source',
+    types: ['org.apache.flume.source.scribe.ScribeSource'],
+    why: `${NOT_YET}; use thrift or avro`,
+  },
+  {
+    kind: 'sink',
+    types: ['http', 'org.apache.flume.sink.http.HttpSink'],
+    why: `${NOT_YET}; use plugins/webhook.ts, which posts batches to a URL, or change it to your needs`,
   },
   {
     kind: 'interceptor',

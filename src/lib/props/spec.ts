@@ -22,9 +22,9 @@ export interface PropertyOptions<T> {
   readonly lenient?: boolean;
   /** Never shown: masked in printed configuration, status and findings. */
   readonly secret?: boolean;
-  /** Accepted for compatibility, has no effect here; the text says why. Setting it gives an `info` finding. */
+  /** Accepted for compatibility, has no effect here; the text says why. Setting it, or a key below it, gives an `info` finding. */
   readonly ignored?: string;
-  /** Setting it at all is an error; the text says why and what to do instead. */
+  /** Setting it, or a key below it, is an error; the text says why and what to do instead. */
   readonly refused?: string;
 }
 
@@ -210,7 +210,14 @@ export function parseProperties<P extends Properties>(spec: P, raw: Readonly<Rec
       });
     }
   }
-  const unknown = Object.keys(raw).filter((key) => !seen.has(key));
+  const unknown: string[] = [];
+  for (const key of Object.keys(raw)) {
+    if (seen.has(key)) continue;
+    const above = Object.entries(spec).find(([name, { options }]) => (options.refused ?? options.ignored) !== undefined && key.startsWith(`${name}.`));
+    if (above === undefined) unknown.push(key);
+    else findings.push(...remarks(above[0], key, above[1]));
+    if (above?.[1].options.refused) failed = true;
+  }
   return { config: failed ? null : (out as Config<P>), findings, unknown };
 }
 
