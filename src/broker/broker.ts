@@ -6,8 +6,8 @@
  * requests, coordinators, logs (flushed, snapshots), checkpoints, clean marker.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { ErrorCode } from '../kafka/errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import { ConfigError, errorText } from '../lib/errors.ts';
@@ -35,6 +35,7 @@ import { Purgatory } from './purgatory.ts';
 import { Quotas } from './quotas.ts';
 import type { Client, Handler } from './request.ts';
 import type { BrokerSettings } from './settings.ts';
+import type { Cleaner } from './storage/cleaner.ts';
 import { leaveCleanMarker, lockDir, randomUuid, readMeta, takeCleanMarker, writeMeta } from './storage/data-dir.ts';
 import type { Partition } from './storage/partition.ts';
 import { OFFSETS_TOPIC, TopicStore, TRANSACTIONS_TOPIC } from './storage/topics.ts';
@@ -107,10 +108,12 @@ export class Broker {
       clock,
       log,
       settings,
+      nodeId: () => this.#nodeId,
       metadata: this.metadata,
       changeMetadata: (command) => this.changeMetadata(command),
       onDamage: (partition, damage) => this.#onDamage(partition, damage),
       onRemoved: (topic, partitions) => this.#onRemoved(topic, partitions),
+      onReopened: (partitions) => this.#lookAgain(partitions),
     });
     this.groupState = new Groups(groupRules(settings));
     this.#groupLog = new TopicStateLog(() => this.topics.get(OFFSETS_TOPIC)?.partitions ?? [], clock);
@@ -142,6 +145,11 @@ export class Broker {
   }
   get clusterId(): string {
     return this.#clusterId;
+  }
+
+  /** Compaction, for figures. */
+  get cleaner(): Cleaner {
+    return this.#housekeeping.cleaner;
   }
 
   /** What a client is told to connect to: the advertised address of its listener, else the one it reached. */
@@ -186,12 +194,20 @@ export class Broker {
   #takeDirs(): Set<string> {
     const clean = new Set<string>();
     for (const dir of this.#dirs) {
-      this.#disk.mkdir(dir);
+      this.#makeDir(dir);
       if (this.#disk === realDisk) this.#unlock.push(lockDir(dir));
     }
     this.#identify();
     for (const dir of this.#dirs) if (takeCleanMarker(this.#disk, dir)) clean.add(dir);
     return clean;
+  }
+
+  /** Makes a directory with those above it, names included: what is in it is no more durable than its own name. */
+  #makeDir(dir: string): void {
+    const missing: string[] = [];
+    for (let at = dir; !this.#disk.stat(at) && dirname(at) !== at; at = dirname(at)) missing.push(at);
+    this.#disk.mkdir(dir);
+    for (const made of missing.reverse()) this.#disk.syncDir(dirname(made));
   }
 
   #identify(): void {
@@ -294,11 +310,15 @@ export class Broker {
   }
 
   #onRemoved(topic: string, partitions: readonly Partition[]): void {
-    for (const partition of partitions) this.purgatory.wake(partition);
-    this.#housekeeping.forget(partitions);
+    this.#lookAgain(partitions);
     this.groups
       .run({ kind: 'forget-topics', topics: [topic] })
       .catch((error) => this.log.error({ err: error }, `cannot forget the committed offsets of ${topic}: ${errorText(error)}`));
+  }
+
+  #lookAgain(partitions: readonly Partition[]): void {
+    for (const partition of partitions) this.purgatory.wake(partition);
+    this.#housekeeping.forget(partitions);
   }
 
   // ---- stop ----
@@ -330,10 +350,9 @@ function dirsOf(settings: BrokerSettings): string[] {
   const written = settings.own['log.dirs'] ?? (settings.own['log.dir'] === undefined ? ['kafka-logs'] : [settings.own['log.dir']]);
   const resolved = written.map((dir) => {
     try {
-      mkdirSync(dir, { recursive: true });
       return realpathSync(dir);
     } catch {
-      return dir;
+      return resolve(dir);
     }
   });
   if (new Set(resolved).size !== resolved.length) throw new ConfigError(`log.dirs names one directory twice: ${written.join(', ')}`, { fix: 'name each once' });

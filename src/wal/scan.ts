@@ -28,10 +28,11 @@ export function lastOffsetAt(buf: Buffer, at: number): number {
   return readI64(buf, at) + (buf[at + 16] === 2 ? buf.readInt32BE(at + 23) : 0);
 }
 
-/** Largest timestamp of the batch or old message at `at`; -1 when it has none. */
+/** Largest timestamp of the batch or old message at `at`; -1 when it has none. What a cleaner left of a batch names one that no record has. */
 export function maxTimestampAt(buf: Buffer, at: number): number {
   const magic = buf[at + 16];
-  return magic === 2 ? readI64(buf, at + 35) : magic === 1 ? readI64(buf, at + 18) : -1;
+  if (magic === 2) return buf.readInt32BE(at + 57) === 0 ? -1 : readI64(buf, at + 35);
+  return magic === 1 ? readI64(buf, at + 18) : -1;
 }
 
 /** Whether the whole batch or old message at `at` has the right checksum, and a header that makes sense. */

@@ -59,6 +59,7 @@ export class Cleaner {
   /** Directories whose checkpoint names partitions that are no more. */
   readonly #stale = new Set<string>();
   #stopped = false;
+  #working: Promise<void> | null = null;
   /** Rounds ended since the start. */
   rounds = 0;
   /** Bytes that compaction freed since the start. */
@@ -91,8 +92,18 @@ export class Cleaner {
     }
   }
 
-  /** Compacts what is due, the dirtiest first, until nothing is. @throws StorageError a checkpoint cannot be written */
-  async run(): Promise<void> {
+  /**
+   * Compacts what is due, the dirtiest first, until nothing is. While it is at work, a second call waits for the same.
+   * @throws StorageError a checkpoint cannot be written
+   */
+  run(): Promise<void> {
+    this.#working ??= this.#work().finally(() => {
+      this.#working = null;
+    });
+    return this.#working;
+  }
+
+  async #work(): Promise<void> {
     for (const dir of this.#stale) this.#writeCheckpoint(dir);
     const tried = new Set<Partition>();
     while (!this.#stopped) {
