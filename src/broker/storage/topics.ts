@@ -6,13 +6,15 @@
  * its directories are made (they are made at the next start if need be); a removed topic's directories are renamed to
  * `…-delete` before the metadata forgets it, so a directory without metadata is never a leftover. One that is there all
  * the same was brought by somebody, e.g. from another broker: it is taken over with the id in its partition.metadata.
+ *
+ * Above 400 lines because the steps of making, growing and removing rely on each other's order and are read together.
  */
 import { statfsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ErrorCode } from '../../kafka/errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorText } from '../../lib/errors.ts';
-import type { FileSystem } from '../../lib/files.ts';
+import { type FileSystem, StorageError } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Damage } from '../../wal/recover.ts';
 import type { Metadata, MetadataCommand, MetadataReply, TopicImage } from '../coordinator/metadata.ts';
@@ -60,12 +62,16 @@ export interface TopicStoreOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly settings: BrokerSettings;
+  /** Id of this broker, known once the directories are taken. */
+  readonly nodeId: () => number;
   readonly metadata: Metadata;
   readonly changeMetadata: (command: MetadataCommand) => Promise<MetadataReply>;
   /** Something was lost on disk. */
   readonly onDamage: (partition: string, damage: Damage) => void;
   /** Partitions that exist no longer; whoever waits for them must look again. */
   readonly onRemoved: (topic: string, partitions: readonly Partition[]) => void;
+  /** Partitions whose place others have taken; as above. */
+  readonly onReopened: (partitions: readonly Partition[]) => void;
 }
 
 export class TopicStore {
@@ -75,6 +81,8 @@ export class TopicStore {
   readonly #byId = new Map<string, MutableTopic>();
   /** Creations under way, so that a second one waits instead of failing. */
   readonly #creating = new Map<string, Promise<Outcome>>();
+  /** `topic-partition` of what the checkpoint files on disk may name with an offset above 0. */
+  readonly #checkpointed = new Set<string>();
   readonly #erasing = new Set<{ cancel(): void }>();
 
   constructor(options: TopicStoreOptions) {
@@ -136,7 +144,10 @@ export class TopicStore {
   }
 
   #checkpoints(dir: string): DirCheckpoints {
-    return { recovery: readOffsets(this.#options.disk, join(dir, RECOVERY_POINTS)), starts: readOffsets(this.#options.disk, join(dir, LOG_STARTS)) };
+    const recovery = readOffsets(this.#options.disk, join(dir, RECOVERY_POINTS));
+    const starts = readOffsets(this.#options.disk, join(dir, LOG_STARTS));
+    for (const label of [...recovery.keys(), ...starts.keys()]) this.#checkpointed.add(label);
+    return { recovery, starts };
   }
 
   /** Deletes directories on their way out; answers where each partition lies. */
@@ -217,8 +228,8 @@ export class TopicStore {
 
   async #create(name: string, spec: { readonly partitions: number; readonly overrides: Readonly<Record<string, string>> }): Promise<Outcome> {
     const image: TopicImage = { name, id: randomUuid(), partitions: spec.partitions, configs: spec.overrides };
-    const { errorCode } = await this.#options.changeMetadata({ kind: 'create-topic', topic: image });
-    if (errorCode !== ErrorCode.NONE) return { errorCode };
+    const { errorCode, message } = await this.#change({ kind: 'create-topic', topic: image });
+    if (errorCode !== ErrorCode.NONE) return { errorCode, ...(message !== undefined && { message }) };
     const topic = this.#remember(image);
     try {
       this.#grow(topic, spec.partitions);
@@ -232,7 +243,25 @@ export class TopicStore {
 
   #grow(topic: MutableTopic, count: number): void {
     while (topic.partitions.length < count) {
-      topic.partitions.push(this.#openPartition(topic, topic.partitions.length, { dir: this.#emptiestDir(), clean: false, points: null }));
+      const dir = this.#emptiestDir();
+      try {
+        topic.partitions.push(this.#openPartition(topic, topic.partitions.length, { dir, clean: false, points: null }));
+      } catch (error) {
+        // A directory that nobody knows would be taken for somebody's topic at the next start.
+        this.#options.disk.rmdir(join(dir, `${topic.name}-${topic.partitions.length}`));
+        throw error;
+      }
+    }
+  }
+
+  /** Changes the metadata; a disk that refuses is an error code. */
+  async #change(command: MetadataCommand): Promise<Outcome> {
+    try {
+      return await this.#options.changeMetadata(command);
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      this.#options.log.error({ err: error }, `cannot store a change of the metadata: ${errorText(error)}`);
+      return { errorCode: ErrorCode.KAFKA_STORAGE_ERROR, message: errorText(error) };
     }
   }
 
@@ -249,12 +278,17 @@ export class TopicStore {
   async addPartitions(name: string, count: number): Promise<Outcome> {
     const topic = this.#byName.get(name);
     if (!topic) return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION };
-    const { errorCode } = await this.#options.changeMetadata({ kind: 'grow-topic', name, partitions: count });
-    if (errorCode !== ErrorCode.NONE) return { errorCode };
+    // An earlier attempt may have got no further than the metadata.
+    if ((this.#options.metadata.topics.get(name)?.partitions ?? 0) !== count || topic.partitions.length >= count) {
+      const changed = await this.#change({ kind: 'grow-topic', name, partitions: count });
+      if (changed.errorCode !== ErrorCode.NONE) return changed;
+    }
+    if (this.#byName.get(name) !== topic) return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION };
     try {
       this.#grow(topic, count);
-      return { errorCode };
+      return { errorCode: ErrorCode.NONE };
     } catch (error) {
+      this.#options.log.error({ err: error, topic: name }, `cannot make the new partitions of ${name}: ${errorText(error)}`);
       return { errorCode: ErrorCode.KAFKA_STORAGE_ERROR, message: errorText(error) };
     }
   }
@@ -265,16 +299,45 @@ export class TopicStore {
     this.#byName.delete(name);
     this.#byId.delete(topic.id);
     await Promise.all(topic.partitions.map((partition) => partition.close(false)));
-    const doomed = topic.partitions.map((partition) => {
-      const to = join(partition.dataDir, deletedDirName(name, partition.index));
-      this.#options.disk.rename(partition.dir, to);
-      return to;
-    });
-    for (const dir of new Set(topic.partitions.map(({ dataDir }) => dataDir))) this.#options.disk.syncDir(dir);
-    const { errorCode } = await this.#options.changeMetadata({ kind: 'delete-topic', name });
+    const doomed: string[] = [];
+    try {
+      for (const partition of topic.partitions) {
+        const to = join(partition.dataDir, deletedDirName(name, partition.index));
+        this.#options.disk.rename(partition.dir, to);
+        doomed.push(to);
+      }
+      for (const dir of new Set(topic.partitions.map(({ dataDir }) => dataDir))) this.#options.disk.syncDir(dir);
+      this.#forgetCheckpoints(topic);
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      this.#bringBack(topic, doomed);
+      return { errorCode: ErrorCode.KAFKA_STORAGE_ERROR, message: errorText(error) };
+    }
+    const outcome = await this.#change({ kind: 'delete-topic', name });
     this.#options.onRemoved(name, topic.partitions);
     this.#eraseLater(doomed, topic.config['file.delete.delay.ms']);
-    return { errorCode };
+    return outcome;
+  }
+
+  /** A topic of the same name that comes later must not begin where this one ended: checkpoints know names alone. */
+  #forgetCheckpoints(topic: Topic): void {
+    if (!topic.partitions.some(({ label }) => this.#checkpointed.has(label))) return;
+    this.writeRecoveryPoints();
+    this.writeLogStarts();
+    for (const { label } of topic.partitions) this.#checkpointed.delete(label);
+  }
+
+  /** A topic that could not be removed is there as before; those who wait for it look again. @throws StorageError */
+  #bringBack(topic: MutableTopic, moved: readonly string[]): void {
+    const old = [...topic.partitions];
+    for (const [i, path] of moved.entries()) this.#options.disk.rename(path, (old[i] as Partition).dir);
+    for (const [i, { dataDir, label, recoveryPoint, logStartOffset }] of old.entries()) {
+      const points = { recovery: new Map([[label, recoveryPoint]]), starts: new Map([[label, logStartOffset]]) };
+      topic.partitions[i] = this.#openPartition(topic, i, { dir: dataDir, clean: false, points });
+    }
+    this.#byName.set(topic.name, topic);
+    this.#byId.set(topic.id, topic);
+    this.#options.onReopened(old);
   }
 
   #eraseLater(paths: readonly string[], delayMs: number): void {
@@ -294,13 +357,9 @@ export class TopicStore {
   }
 
   async setBrokerConfigs(isDefault: boolean, values: Readonly<Record<string, string>>): Promise<void> {
-    await this.#options.changeMetadata({ kind: 'set-broker-configs', nodeId: isDefault ? null : this.#nodeId, configs: values });
+    await this.#options.changeMetadata({ kind: 'set-broker-configs', nodeId: isDefault ? null : this.#options.nodeId(), configs: values });
     this.#options.settings.setDynamic(isDefault, values);
     for (const topic of this.#byName.values()) this.#reconfigure(topic);
-  }
-
-  get #nodeId(): number {
-    return this.#options.settings.own['broker.id'] ?? this.#options.settings.own['node.id'] ?? 0;
   }
 
   #reconfigure(topic: MutableTopic): void {
@@ -320,6 +379,7 @@ export class TopicStore {
 
   /** Writes `recovery-point-…` and `replication-offset-checkpoint`: where recovery may begin. */
   writeRecoveryPoints(): void {
+    for (const { label, recoveryPoint } of this.allPartitions()) if (recoveryPoint > 0) this.#checkpointed.add(label);
     for (const dir of this.dirs) {
       const mine = [...this.allPartitions()].filter(({ dataDir }) => dataDir === dir);
       writeOffsets(
@@ -342,6 +402,7 @@ export class TopicStore {
         .filter(({ dataDir }) => dataDir === dir)
         .map((partition) => ({ topic: partition.topic, index: partition.index, offset: raised.get(partition) ?? partition.logStartOffset }))
         .filter(({ offset }) => offset > 0);
+      for (const { topic, index } of entries) this.#checkpointed.add(`${topic}-${index}`);
       writeOffsets(this.#options.disk, join(dir, LOG_STARTS), entries);
     }
   }
