@@ -50,6 +50,8 @@ class FrontDoor {
   readonly #servers: Server[] = [];
   readonly #connections = new Map<Connection, Socket>();
   readonly #byHost = new Map<string, number>();
+  /** TCP sockets under TLS. */
+  readonly #handshakes = new Set<Socket>();
   #lastId = 0;
 
   constructor(broker: Broker) {
@@ -65,12 +67,18 @@ class FrontDoor {
     // Half-open: a client that has said all it wants to say still gets its answers.
     const server = listener.tls ? createTlsServer({ ...listener.tls, allowHalfOpen: true }, accept) : createServer({ allowHalfOpen: true }, accept);
     if (listener.tls) {
+      // Those whose handshake fails or never ends would keep the port open.
+      server.on('connection', (raw: Socket) => {
+        this.#handshakes.add(raw);
+        raw.once('close', () => this.#handshakes.delete(raw));
+      });
       server.on('tlsClientError', (error: Error, socket: Socket) => {
         this.#broker.figures.badFrames++;
         this.#broker.log.warn(
           { host: socket.remoteAddress },
           `TLS handshake with ${socket.remoteAddress ?? 'a client'} on ${listener.label} failed: ${errorText(error)}`,
         );
+        socket.destroy();
       });
     }
     this.#servers.push(server);
@@ -114,7 +122,7 @@ class FrontDoor {
     this.#broker.purgatory.close();
     for (const connection of this.#connections.keys()) connection.finish();
     const timer = this.#broker.clock.after(DRAIN_MS, () => {
-      for (const socket of this.#connections.values()) socket.destroy();
+      for (const socket of [...this.#connections.values(), ...this.#handshakes]) socket.destroy();
     });
     await Promise.all(closed);
     timer.cancel();

@@ -6,7 +6,7 @@
  * UNSUPPORTED_VERSION in version 0 and names its own range (KIP-511). Each call then uses the highest version that both
  * sides have. Brokers answer in order; an answer out of order ends the connection.
  */
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 import { ByteReader } from '../../lib/bytes.ts';
 import { AppError, ProtocolError } from '../../lib/errors.ts';
@@ -69,7 +69,7 @@ export class KafkaConnection {
     const timeoutMs = options.connectTimeoutMs ?? 10_000;
     const name = `${options.host}:${options.port}`;
     const socket = options.tls
-      ? connectTls({ servername: options.host, ...options.tls, host: options.host, port: options.port })
+      ? connectTls({ ...(isIP(options.host) === 0 && { servername: options.host }), ...options.tls, host: options.host, port: options.port })
       : connectTcp(options.port, options.host);
     const overdue = setTimeout(() => socket.destroy(new ConnectionError(`no answer from ${name} within ${timeoutMs} ms`)), timeoutMs);
     try {

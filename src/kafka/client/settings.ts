@@ -82,24 +82,24 @@ const common = {
 } as const;
 
 /** `all` is -1. */
-function acks(options: { readonly default: string; readonly doc: string }): Property<number> {
-  const base = text(options);
+function acks(options: { readonly default: number; readonly doc: string }): Property<number> {
   return {
-    ...base,
+    kind: 'text',
+    options,
     parse(raw: string) {
       const word = raw.trim().toLowerCase();
       if (word === 'all' || word === '-1') return -1;
       if (word === '0' || word === '1') return Number(word);
       throw new BadValue('0, 1, -1 or all');
     },
-  } as unknown as Property<number>;
+  };
 }
 
 const serializer = text({ doc: 'Keys are text and values bytes, whatever it says.' });
 
 export const producerProperties = {
   ...common,
-  acks: acks({ default: '1', doc: '0: do not wait; 1: the leader has it; all or -1: all in-sync replicas have it.' }),
+  acks: acks({ default: 1, doc: '0: do not wait; 1: the leader has it; all or -1: all in-sync replicas have it.' }),
   'compression.type': oneOf(['none', 'gzip', 'snappy', 'lz4', 'zstd'], { default: 'none', doc: 'How batches are packed.' }),
   'compression.gzip.level': int({ min: -1, max: 9, doc: 'gzip level.' }),
   'compression.zstd.level': int({ min: 1, max: 22, doc: 'zstd level.' }),
@@ -259,7 +259,7 @@ function securityRules(config: CommonConfig, prefix: string): FindingDraft[] {
 /** Addresses of brokers: `host:port`, separated by commas. @throws BadValue */
 export function parseBootstrap(servers: readonly string[]): HostPort[] {
   return servers.map((word) => {
-    const found = /^(?:[A-Z_]+:\/\/)?(?:\[([0-9a-fA-F:.]+)\]|([^:/\s]+)):(\d{1,5})\/?$/.exec(word);
+    const found = /^(?:[A-Z_]+:\/\/)?(?:\[([0-9a-fA-F:.]+)\]|([^:/\s[\]]+)):(\d{1,5})\/?$/.exec(word);
     const port = Number(found?.[3]);
     const host = found?.[1] ?? found?.[2];
     if (host === undefined || port < 1 || port > 65_535 || (found?.[1] !== undefined && isIP(host) !== 6))
