@@ -34,12 +34,12 @@ export function tempDir(name: string): string {
 }
 
 /** Polls until `look` gives something; its last answer or error is what a failure shows. */
-export async function eventually<T>(look: () => T | Promise<T>, what: string, limitMs = 20_000): Promise<NonNullable<T>> {
+export async function eventually<T>(look: () => T | Promise<T>, what: string, limitMs = 20_000): Promise<Exclude<T, false | null | undefined>> {
   const deadline = performance.now() + limitMs;
   for (let last: unknown; ; ) {
     try {
       const found = await look();
-      if (found) return found;
+      if (found) return found as Exclude<T, false | null | undefined>;
       last = found;
     } catch (error) {
       last = error;
