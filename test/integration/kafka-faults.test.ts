@@ -1,0 +1,113 @@
+/** A whole agent and a broker process that dies: killed in the middle of batches, gone for a while, back without its data. */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { AgentProcess, definition, freePort, LineClient } from './agent-process.ts';
+import { BrokerProcess, batchOf, eventually, PROOF, produceTo, readAll } from './broker-harness.ts';
+
+let broker: BrokerProcess;
+let agent: AgentProcess | undefined;
+beforeEach(async () => {
+  broker = new BrokerProcess(await freePort());
+  await broker.start();
+});
+afterEach(async () => {
+  await agent?.end();
+  await broker.end();
+});
+
+const flow = (port: number, sink: string): string =>
+  definition(`
+  sources = r1
+  channels = c1
+  sinks = k1
+  sources.r1.type = netcat
+  sources.r1.bind = 127.0.0.1
+  sources.r1.port = ${port}
+  sources.r1.channels = c1
+  channels.c1.type = memory
+  channels.c1.capacity = 100000
+  channels.c1.transactionCapacity = 1000
+  sinks.k1.type = org.apache.flume.sink.kafka.KafkaSink
+  sinks.k1.kafka.bootstrap.servers = 127.0.0.1:${broker.port}
+  sinks.k1.kafka.topic = t
+  ${sink}
+  sinks.k1.channel = c1`);
+
+async function stored(): Promise<string[]> {
+  const client = await broker.client();
+  try {
+    return (await readAll(client, 't', 0)).map(({ value }) => String(value));
+  } finally {
+    client.close();
+  }
+}
+
+it.each([
+  ['acks = all', 'sinks.k1.kafka.producer.acks = all'],
+  ['enable.idempotence', 'sinks.k1.kafka.producer.enable.idempotence = true'],
+])('loses nothing when the broker is killed again and again (%s)', async (_, setting) => {
+  const port = await freePort();
+  agent = new AgentProcess(flow(port, setting)).start();
+  const client = await eventually(() => LineClient.connect(port), 'the netcat port');
+  let sent = 0;
+  const rounds = PROOF ? 8 : 2;
+  for (let round = 0; round < rounds; round++) {
+    const feeding = (async () => {
+      for (let i = 0; i < 20; i++) {
+        await client.ask(...Array.from({ length: 100 }, () => `line ${sent++}`));
+      }
+    })();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await broker.kill();
+    await feeding;
+    await broker.start();
+  }
+  client.close();
+  await eventually(async () => new Set(await stored()).size === sent, `all ${sent} lines`, 60_000);
+});
+
+it('says once what is wrong while the broker is away, keeps the events, and goes on by itself', async () => {
+  const port = await freePort();
+  await broker.kill();
+  agent = new AgentProcess(flow(port, 'sinks.k1.flumeBatchSize = 100')).start();
+  const client = await eventually(() => LineClient.connect(port), 'the netcat port');
+  expect(await client.ask('a', 'b')).toEqual(['OK', 'OK']);
+  await agent.says(/cannot connect to .*ECONNREFUSED/);
+  // Three attempts and more lie in six seconds.
+  await new Promise((resolve) => setTimeout(resolve, 6_000));
+  expect(agent.output.match(/ECONNREFUSED/g)).toHaveLength(1);
+  await broker.start();
+  await eventually(async () => (await stored()).length === 2, 'both events');
+  await agent.says(/works again/);
+  client.close();
+});
+
+it('reads on as auto.offset.reset says when the broker comes back with another data directory', async () => {
+  const text = definition(`
+  sources = r1
+  channels = c1
+  sinks = k1
+  sources.r1.type = kafka
+  sources.r1.kafka.bootstrap.servers = 127.0.0.1:${broker.port}
+  sources.r1.kafka.topics = t
+  sources.r1.kafka.consumer.auto.offset.reset = earliest
+  sources.r1.kafka.consumer.heartbeat.interval.ms = 200
+  sources.r1.channels = c1
+  channels.c1.type = memory
+  channels.c1.transactionCapacity = 1000
+  channels.c1.capacity = 1000
+  sinks.k1.type = logger
+  sinks.k1.channel = c1`);
+  const produce = async (value: string): Promise<void> => {
+    const client = await broker.client();
+    await eventually(async () => (await produceTo(client, 't', 0, batchOf([value]))).errorCode === 0, 'the topic');
+    client.close();
+  };
+  agent = new AgentProcess(text).start();
+  await agent.says(/reads t-0/);
+  for (let i = 0; i < 5; i++) await produce(`old ${i}`);
+  await agent.says(/6F 6C 64 20 34/);
+  await broker.kill();
+  await broker.start({ 'log.dirs': `${broker.dir}/other-data` });
+  await produce('new one');
+  await agent.says(/6E 65 77 20 6F 6E 65/);
+});
