@@ -31,6 +31,7 @@ import { Figures } from './figures.ts';
 import { handlers } from './handlers/catalog.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { type Listener, listenersOf } from './listeners.ts';
+import { MeteredDisk } from './metered-disk.ts';
 import { Purgatory } from './purgatory.ts';
 import { Quotas } from './quotas.ts';
 import type { Client, Handler } from './request.ts';
@@ -86,6 +87,7 @@ export class Broker {
     this.clock = clock;
     this.log = log;
     this.#disk = disk;
+    const metered = new MeteredDisk(disk, this.figures, clock);
     this.#dirs = dirsOf(settings);
     this.listeners = listenersOf(settings.file);
     this.purgatory = new Purgatory(clock);
@@ -96,7 +98,7 @@ export class Broker {
     const onError = (error: unknown): void => log.error({ err: error }, `a coordinator cannot store its state: ${errorText(error)}`);
     this.#metadataLog = new MetadataLog({
       dir: join(this.#dirs[0] as string, 'millrace.metadata'),
-      disk,
+      disk: metered,
       clock,
       onDamage: (damage) => this.#onDamage('metadata', damage),
     });
@@ -104,7 +106,7 @@ export class Broker {
     this.producerIds = new ProducerIds(async (count) => (await this.changeMetadata({ kind: 'reserve-producer-ids', count })).firstProducerId as number);
     this.topics = new TopicStore({
       dirs: this.#dirs,
-      disk,
+      disk: metered,
       clock,
       log,
       settings,
@@ -137,7 +139,7 @@ export class Broker {
       perform: (markers) => this.#endTransaction(markers),
       abandon: (decision, now) => this.transactionState.abandon(decision, now),
     });
-    this.#housekeeping = new Housekeeping(this, disk);
+    this.#housekeeping = new Housekeeping(this, metered);
   }
 
   get nodeId(): number {

@@ -33,6 +33,16 @@ interface Slot {
   readonly isProduce: boolean;
 }
 
+/** Where an answer belongs. */
+interface Reply {
+  readonly handler: Handler;
+  readonly version: number;
+  readonly correlationId: number;
+  readonly slot: Slot;
+  /** Monotonic ms. */
+  readonly began: number;
+}
+
 export class Connection {
   readonly id: number;
   readonly #socket: Socket;
@@ -157,10 +167,11 @@ export class Connection {
     const request = codec(api, version).decodeRequest(reader);
     const slot: Slot = { parts: null, done: false, isProduce: apiKey === PRODUCE };
     this.#slots.push(slot);
+    const began = this.#broker.clock.monotonic();
     const context = this.#context(version, clientId ?? '');
     const answer =
       this.#login && (apiKey === SASL_HANDSHAKE || apiKey === SASL_AUTHENTICATE) ? this.#loginStep(apiKey, request, context) : handler.run(request, context);
-    const reply = { handler, version, correlationId, slot };
+    const reply = { handler, version, correlationId, slot, began };
     if (answer instanceof Promise) {
       answer.then(
         (value) => this.#settle(reply, value),
@@ -182,8 +193,9 @@ export class Connection {
     return { broker: this.#broker, client, version, throttle: (ms) => this.#mute(ms), hangUp: (reason) => this.#hangUp(reason) };
   }
 
-  #settle(reply: { readonly handler: Handler; readonly version: number; readonly correlationId: number; readonly slot: Slot }, answer: Answer<AnyApi>): void {
-    const { handler, version, correlationId, slot } = reply;
+  #settle(reply: Reply, answer: Answer<AnyApi>): void {
+    const { handler, version, correlationId, slot, began } = reply;
+    this.#broker.figures.request(handler.api.key, this.#broker.clock.monotonic() - began);
     if (answer !== null) {
       try {
         slot.parts = encodeResponse({ api: handler.api, version, correlationId }, { throttleTimeMs: 0, ...answer });
@@ -240,6 +252,7 @@ export class Connection {
 
   #mute(ms: number): void {
     if (ms <= 0) return;
+    this.#broker.figures.throttle(ms);
     this.#muted = true;
     this.#broker.clock.after(ms, () => {
       this.#muted = false;

@@ -1,4 +1,8 @@
 /** What the broker counts while it runs; plain fields, read by the metrics port. */
+
+/** API keys are below this. */
+const APIS = 128;
+
 export class Figures {
   /** Epoch ms. */
   startedAt = 0;
@@ -12,4 +16,33 @@ export class Figures {
   bytesOut = 0;
   /** Places where stored bytes were damaged and put aside. */
   damages = 0;
+  /** Answers with a throttle time, and the sum of those times. */
+  throttles = 0;
+  throttledMs = 0;
+  /** Waits for the device (fdatasync, fsync). */
+  syncs = 0;
+  syncMs = 0;
+  longestSyncMs = 0;
+  failedSyncs = 0;
+  /** Answered requests by API key, and the time from request to answer, long polls included. */
+  readonly answered = new Float64Array(APIS);
+  readonly answerMs = new Float64Array(APIS);
+
+  request(apiKey: number, tookMs: number): void {
+    if (apiKey < 0 || apiKey >= APIS) return;
+    this.answered[apiKey] = (this.answered[apiKey] as number) + 1;
+    this.answerMs[apiKey] = (this.answerMs[apiKey] as number) + tookMs;
+  }
+
+  sync(tookMs: number, failed: boolean): void {
+    this.syncs++;
+    this.syncMs += tookMs;
+    if (tookMs > this.longestSyncMs) this.longestSyncMs = tookMs;
+    if (failed) this.failedSyncs++;
+  }
+
+  throttle(ms: number): void {
+    this.throttles++;
+    this.throttledMs += ms;
+  }
 }

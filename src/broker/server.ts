@@ -8,6 +8,7 @@ import { AppError, errorText } from '../lib/errors.ts';
 import { Broker, type BrokerOptions } from './broker.ts';
 import { Connection } from './connection.ts';
 import type { Listener } from './listeners.ts';
+import type { MetricsPort } from './metrics-port.ts';
 
 /** Time that requests under way get to finish on stop. */
 const DRAIN_MS = 2000;
@@ -17,6 +18,8 @@ export interface RunningBroker {
   readonly broker: Broker;
   /** Port of each listener by name; where the settings said 0, the one the system chose. */
   readonly ports: ReadonlyMap<string, number>;
+  /** Of millrace.metrics.port, when that is set. */
+  readonly metricsPort: number | undefined;
   /** Clean stop; safe twice. */
   stop(): Promise<void>;
 }
@@ -28,10 +31,13 @@ export interface RunningBroker {
 export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
   const broker = new Broker(options);
   const door = new FrontDoor(broker);
+  let metrics: MetricsPort | undefined;
   try {
     await broker.load();
+    metrics = await openMetrics(broker);
     await door.open();
   } catch (error) {
+    await metrics?.close();
     await door.close();
     broker.release();
     throw error;
@@ -40,8 +46,21 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   return {
     broker,
     ports: broker.ports,
-    stop: () => (stopping ??= door.close().then(() => broker.unload())),
+    metricsPort: metrics?.port,
+    stop: () =>
+      (stopping ??= door
+        .close()
+        .then(() => metrics?.close())
+        .then(() => broker.unload())),
   };
+}
+
+/** The port with figures, if one is asked for; its code is loaded only then. */
+async function openMetrics(broker: Broker): Promise<MetricsPort | undefined> {
+  const { 'millrace.metrics.port': port, 'millrace.metrics.host': host } = broker.config.own;
+  if (port === undefined) return undefined;
+  const { MetricsPort } = await import('./metrics-port.ts');
+  return MetricsPort.open(broker, { port, host });
 }
 
 /** The listening sockets and the connections that came through them. */

@@ -183,6 +183,9 @@ export class Log {
   get config(): LogConfig {
     return this.#config;
   }
+  get segmentCount(): number {
+    return this.#segments.length;
+  }
   /** First offset of the active segment. */
   get activeBase(): number {
     return this.#active.baseOffset;

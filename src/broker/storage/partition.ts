@@ -80,6 +80,9 @@ export class Partition {
   readonly index: number;
   readonly dataDir: string;
   readonly dir: string;
+  /** Since the start. */
+  appendedBytes = 0;
+  fetchedBytes = 0;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #state: PartitionState;
@@ -213,7 +216,9 @@ export class Partition {
   #write(bytes: Buffer): { readonly firstOffset: number } {
     if (this.#broken) throw this.#broken;
     this.#state.ensureEpoch();
-    return this.#log.append(bytes, this.epoch);
+    const appended = this.#log.append(bytes, this.epoch);
+    this.appendedBytes += bytes.length;
+    return appended;
   }
 
   /** True when flush.messages asks for a sync now. */
@@ -269,6 +274,7 @@ export class Partition {
       const chunk = this.#log.read(offset, Math.max(limits.maxBytes, 1), upTo);
       if (chunk === null) return { errorCode: ErrorCode.OFFSET_OUT_OF_RANGE, records: EMPTY, aborted: [] };
       if (chunk.bytes.length > limits.maxBytes && !limits.firstWhole) return { errorCode: NONE, records: EMPTY, aborted: [] };
+      this.fetchedBytes += chunk.bytes.length;
       return { errorCode: NONE, records: chunk.bytes, aborted: limits.readCommitted ? this.#state.aborted.within(offset, chunk.nextOffset) : [] };
     } catch (error) {
       return { errorCode: readErrorCode(error), records: EMPTY, aborted: [] };
