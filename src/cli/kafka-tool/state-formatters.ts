@@ -29,7 +29,7 @@ export function stateJson(value: unknown): string {
 }
 
 /** Only the fields that a stored version has: what is absent was not there to be shown. */
-function fieldsIn(message: Message, version: number, value: Readonly<Record<string, unknown>>): Record<string, unknown> {
+export function fieldsIn(message: Message, version: number, value: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const out: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(message.fields)) {
     if (!within(field.spec.versions, version)) continue;
