@@ -214,7 +214,7 @@ export function queueOptionsOf(config: StorageConfig, host: QueueHost, events: P
 function reportDamage(log: Logger, damage: Damage, undelivered: number): void {
   const { kind, file, position, sizeBytes, savedAs } = damage;
   if (kind === 'torn-tail') {
-    log.info(`${file}: an unfinished write of ${sizeBytes} bytes at its end was cut off; nobody had been told that it is safe`);
+    log.info(`${file}: an unfinished write of ${sizeBytes} bytes at its end was cut off, as a kill or a power failure leaves it`);
     return;
   }
   const count = undelivered < 0 ? 'an unknown number of' : String(undelivered);

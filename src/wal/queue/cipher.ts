@@ -62,7 +62,10 @@ export class BatchCipher {
     iv.copy(head, 1 + alias.length);
     head.writeUInt32BE(view.count, 1 + alias.length + IV_BYTES);
     const sealed = createCipheriv(algorithm(key), key, iv).update(view.payload);
-    const builder = new BatchBuilder({}, sealed.length + head.length + 128);
+    const builder = new BatchBuilder(
+      { producerId: view.producerId, producerEpoch: view.producerEpoch, baseSequence: view.baseSequence },
+      sealed.length + head.length + 128,
+    );
     builder.append(head, sealed, view.maxTimestamp);
     return builder.finish(view.lastOffsetDelta);
   }

@@ -174,22 +174,31 @@ function skipDeleted(stripes: readonly Stripe[], range: { done: RangeSet; next: 
   return lost;
 }
 
+/**
+ * Takes holes above the last checkpoint for done. Lost are those of them that were safe once: below the mark that a later
+ * batch carries, or reported as damaged. The rest was never acknowledged.
+ */
 function skipHoles(stripes: readonly Stripe[], range: { done: RangeSet; damaged: RangeSet; next: number; from: number }): number {
-  const { done, next } = range;
-  let lost = 0;
+  const { done, damaged, next } = range;
+  const holes: (readonly [from: number, to: number])[] = [];
+  let safe = 0;
   let at = Math.max(range.from, done.low);
   while (at < next) {
     const nearest = nearestStripe(stripes, at, next);
     const base = nearest?.peek(at, next) ?? next;
     for (let hole = done.nextOutside(at); hole < base; hole = done.nextOutside(hole)) {
       const end = Math.min(base, done.nextInside(hole));
-      lost += end - hole - range.damaged.missingIn(hole, end);
+      holes.push([hole, end]);
       done.add(hole, end);
     }
     at = nearest === null ? next : nearest.lastOfHead + 1;
+    safe = Math.max(safe, nearest?.safeAtHead ?? 0);
   }
   for (const stripe of stripes) stripe.forget();
-  return lost;
+  const known = new RangeSet();
+  for (const [from, to] of damaged.ranges()) known.add(from, to);
+  known.add(0, safe);
+  return holes.reduce((lost, [from, to]) => lost + to - from - known.missingIn(from, to), 0);
 }
 
 /** The stripe whose next batch reaches `from` first; null when none has any below `upTo`. */

@@ -23,7 +23,7 @@ import { Loan } from './loan.ts';
 import { abandon, nearestStripe, openStorage, type Storage, type StorageOptions } from './opening.ts';
 import { leftOf, type Part, PartQueue, type StoredEvent } from './part.ts';
 import { mergedRanges } from './ranges.ts';
-import type { Stripe } from './stripe.ts';
+import { type Stripe, sequenceMark } from './stripe.ts';
 import { TailCache } from './tail-cache.ts';
 
 export interface QueueOptions extends StorageOptions, HousekeepingOptions {
@@ -147,7 +147,8 @@ export class DurableQueue {
     if (this.#closed) throw new ChannelError('the channel is stopped', { retriable: true });
     const now = this.#options.clock.now();
     const builder = this.#builder;
-    builder.restart(true);
+    // In the checksum, unlike the offset: up to where events were safe, and the low bits of the batch's own number.
+    builder.restart(true, { producerId: this.#visible, producerEpoch: 0, baseSequence: sequenceMark(this.#next) });
     for (let i = 0; i < events.length; i++) builder.appendEvent(events[i]!.body, events[i]!.headers, now);
     const { cipher } = this.#options;
     const plain = builder.finish();

@@ -3,7 +3,7 @@
  * directories, and a reader that stands on the next batch a taker wants. Reading holds one chunk in memory.
  */
 import type { FileSystem } from '../../lib/files.ts';
-import { type BatchView, HEADER_BYTES } from '../../records/batch.ts';
+import { type BatchView, HEADER_BYTES, place } from '../../records/batch.ts';
 import { RecordCursor } from '../../records/cursor.ts';
 import type { Log } from '../log.ts';
 import { LogReader } from '../reader.ts';
@@ -15,6 +15,23 @@ const FREE_FRESH_MS = 1_000;
 /** Over so many events one jumps by the index; fewer are read past. */
 const FAR = 1_000_000;
 const NEVER = Number.NEGATIVE_INFINITY;
+
+/** What of a sequence number fits into the header field `baseSequence`. */
+export function sequenceMark(sequence: number): number {
+  return sequence % 0x80000000;
+}
+
+/**
+ * An offset lies outside the checksum of its batch, and where it is the last of a log no neighbour contradicts a wrong one.
+ * Its low bits are inside, too; what is near `from` and has them is the right one.
+ */
+function correctOffset(batch: BatchView, from: number): void {
+  const { baseOffset, baseSequence } = batch;
+  if (baseSequence < 0 || sequenceMark(baseOffset) === baseSequence) return;
+  const below = from - sequenceMark(from) + baseSequence;
+  const nearest = [below - 0x80000000, below, below + 0x80000000].reduce((a, b) => (Math.abs(b - from) < Math.abs(a - from) ? b : a));
+  place(batch.buf, batch.at, { baseOffset: Math.max(0, nearest), leaderEpoch: batch.leaderEpoch });
+}
 
 export class Stripe {
   readonly id: string;
@@ -43,8 +60,14 @@ export class Stripe {
       head = this.#reader.next(upTo);
       this.#head = head;
       if (head === null) return Number.POSITIVE_INFINITY;
+      correctOffset(head, from);
     }
     return head.baseOffset;
+  }
+
+  /** Everything below was safe when the batch was written that {@link peek} found. */
+  get safeAtHead(): number {
+    return (this.#head as BatchView).producerId;
   }
 
   /** Last sequence number of the batch that {@link peek} found. */
