@@ -24,7 +24,11 @@ export interface ServerLayers {
  * The stream of frames on an accepted socket, once its TLS handshake is done. The caller limits the time by destroying
  * the socket. Rejects when the handshake fails or the client goes away before it is done.
  */
-export async function serveLayers(socket: Socket, { tls, deflate }: ServerLayers): Promise<Duplex> {
+export async function serveLayers(socket: Socket, layers: ServerLayers): Promise<Duplex> {
+  return guarded(await serve(socket, layers));
+}
+
+async function serve(socket: Socket, { tls, deflate }: ServerLayers): Promise<Duplex> {
   if (tls === undefined) return deflate ? new DeflatedStream(socket, SERVER_LEVEL) : socket;
   if (!deflate) return serveTls(socket, tls);
   const first = await firstByte(socket);
@@ -43,22 +47,21 @@ async function firstByte(socket: Socket): Promise<number> {
     const end = (error?: Error): void => {
       socket.off('readable', look);
       socket.off('error', end);
+      socket.off('end', gone);
       socket.off('close', gone);
       if (error) reject(error);
     };
     const gone = (): void => end(new Error('closed before anything was said'));
     const look = (): void => {
       const chunk = socket.read() as Buffer | null;
-      if (chunk === null) {
-        if (socket.readableEnded) gone();
-        return;
-      }
+      if (chunk === null) return;
       end();
       socket.unshift(chunk);
       resolve(chunk[0] as number);
     };
     socket.on('readable', look);
     socket.once('error', end);
+    socket.once('end', gone);
     socket.once('close', gone);
   });
 }
@@ -74,6 +77,10 @@ export interface ClientLayers {
 
 /** The stream of frames on a connected socket, once its TLS handshake is done. Rejects when that fails. */
 export async function connectLayers(socket: Socket, layers: ClientLayers): Promise<Duplex> {
+  return guarded(await open(socket, layers));
+}
+
+async function open(socket: Socket, layers: ClientLayers): Promise<Duplex> {
   const { tls, deflateLevel, deflateOutside } = layers;
   if (deflateLevel === undefined) return tls === undefined ? socket : openTls(socket, tls);
   if (tls === undefined) return new DeflatedStream(socket, deflateLevel);
@@ -85,13 +92,22 @@ function openTls(under: Duplex, options: ConnectionOptions): Promise<TLSSocket> 
   return whenOpen(tlsConnect({ ...options, socket: under }), 'secureConnect');
 }
 
+/** An error between the handshake and the first listener of the owner must not end the process; the owner sees a destroyed stream. */
+function guarded(stream: Duplex): Duplex {
+  return stream.on('error', () => undefined);
+}
+
 function whenOpen(stream: TLSSocket, event: 'secure' | 'secureConnect'): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const closed = (): void => reject(new Error('the connection was closed during the TLS handshake'));
     stream.once('error', reject);
     stream.once('close', closed);
+    // A socket that stays half open must not wait for the rest of a handshake; Node's client looks after that itself.
+    if (event === 'secure') stream.once('end', closed);
     stream.once(event, () => {
+      guarded(stream);
       stream.off('error', reject);
+      stream.off('end', closed);
       stream.off('close', closed);
       resolve(stream);
     });

@@ -53,6 +53,8 @@ export class RpcCaller<A> {
     stream.on('end', () => this.#gone());
     stream.on('close', () => this.#gone());
     socket.on('close', () => this.#gone());
+    // It may have broken before anybody listened.
+    if (stream.destroyed || socket.destroyed) this.#gone();
   }
 
   get dead(): boolean {

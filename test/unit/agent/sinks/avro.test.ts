@@ -313,6 +313,63 @@ describe('TLS', () => {
     await works(secure, trusting());
   });
 
+  test('junk at every kind of port, and clients that go away at once, harm nobody', async () => {
+    const junk = [
+      Buffer.from('x'),
+      Buffer.from('789c', 'hex'),
+      Buffer.from('789cffffffffffffffffffffffff', 'hex'),
+      Buffer.from('1603010200010001fc0303', 'hex'),
+      Buffer.alloc(100_000, 0x16),
+      Buffer.alloc(100_000, 0x78),
+      Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+      Buffer.alloc(0),
+    ];
+    const deflate = { 'compression-type': 'deflate' };
+    for (const made of [await source(), await source(deflate), await server(), await server(deflate)]) {
+      for (const bytes of junk) {
+        for (const leave of ['end', 'destroy', 'reset'] as const) {
+          const socket = net.connect(made.source.port, '127.0.0.1');
+          socket.on('error', () => undefined);
+          socket.resume();
+          await new Promise<void>((resolve) => {
+            socket.once('close', () => resolve());
+            socket.write(bytes, () => {
+              if (leave === 'end') socket.end();
+              else if (leave === 'destroy') setTimeout(() => socket.destroy(), 5);
+              else setTimeout(() => socket.resetAndDestroy(), 5);
+            });
+          });
+        }
+      }
+      await until(() => made.ctx.counters.OpenConnectionCount === 0, 'all are gone');
+      expect(made.logged.filter((line) => line.startsWith('error'))).toEqual([]);
+      expect(made.failures).toEqual([]);
+    }
+  });
+
+  test('servers that say junk, or hang up, at every moment', async () => {
+    const junk = [
+      Buffer.from('789cffffffffffff', 'hex'),
+      Buffer.from('15030300020228', 'hex'),
+      Buffer.alloc(50_000, 0x16),
+      Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'),
+      null,
+    ];
+    const deflate = { 'compression-type': 'deflate' };
+    for (const bytes of junk) {
+      for (const atOnce of [true, false]) {
+        const port = await stranger((socket) => {
+          const answer = (): void => void (bytes === null ? socket.resetAndDestroy() : socket.end(bytes));
+          if (atOnce) answer();
+          else socket.once('data', answer);
+        });
+        for (const written of [{}, deflate, trusting(), { ...trusting(), ...deflate }, { ...trusting(), ...deflate, 'compress-outside-tls': 'false' }]) {
+          expect(await fails(port, written as Record<string, string>)).toMatch(/^(cannot |127\.0\.0\.1:\d+)/);
+        }
+      }
+    }
+  });
+
   test('a wrong password, a missing file, Java’s own format, no key: one line at start', async () => {
     const start = async (written: Record<string, string>): Promise<string> => {
       const made = rig<RpcServer>(sourceSpec, { bind: '127.0.0.1', port: '0', ssl: 'true', ...written });
