@@ -59,7 +59,8 @@ function entriesOf(path: string, entryBytes: number, { sanityOnly }: IndexDump):
   while (end > 0 && content[end - 1] === 0) end--;
   const last = Math.max(0, Math.ceil(end / entryBytes) - 1) * entryBytes;
   const rises = entryBytes === OFFSET_ENTRY_BYTES ? content.readInt32BE(last) >= content.readInt32BE(0) : readI64(content, last) >= readI64(content, 0);
-  if (content.length % entryBytes !== 0 || !rises) throw new Error(`Corrupt index found, index file (${path}) has ${content.length} bytes, or an entry that does not rise`);
+  if (content.length % entryBytes !== 0 || !rises)
+    throw new Error(`Corrupt index found, index file (${path}) has ${content.length} bytes, or an entry that does not rise`);
   out(`${path} passed sanity check.\n`);
   return null;
 }
