@@ -24,17 +24,22 @@ export interface RpcClient {
   close(): Promise<void>;
 }
 
-const properties = {
-  'client.type': text({ default: 'default', doc: 'default, thrift, default_failover or default_loadbalance.' }),
-  hosts: list({ required: true, doc: 'Names of the hosts, separated by blanks.' }),
-  'hosts.*': rest({ doc: 'host:port of each name.' }),
-  'batch-size': int({ default: 100, min: 1, lenient: true, doc: 'Events sent in one call, at most.' }),
-  'connect-timeout': duration({ default: 20_000, unit: 'ms', doc: 'For the connection and its handshakes.' }),
-  'request-timeout': duration({ default: 20_000, unit: 'ms', doc: 'For each call until its answer.' }),
+/** Those that concern several hosts, besides their names. */
+export const severalHostsProperties = {
+  'hosts.*': rest({ doc: 'host:port of each name in hosts.' }),
   'max-attempts': int({ min: 1, doc: 'Failover: hosts tried for a batch; default: as many as there are.' }),
   'host-selector': oneOf(['ROUND_ROBIN', 'RANDOM'], { default: 'ROUND_ROBIN', doc: 'Load balancing: who is next.' }),
   backoff: bool({ default: false, doc: 'Load balancing: leave out a host for a while after it failed.' }),
   maxBackoff: duration({ default: 30_000, unit: 'ms', doc: 'Load balancing: the longest such while; 0: 30000.' }),
+} as const;
+
+const properties = {
+  'client.type': text({ default: 'default', doc: 'default, thrift, default_failover or default_loadbalance.' }),
+  hosts: list({ required: true, doc: 'Names of the hosts, separated by blanks.' }),
+  ...severalHostsProperties,
+  'batch-size': int({ default: 100, min: 1, lenient: true, doc: 'Events sent in one call, at most.' }),
+  'connect-timeout': duration({ default: 20_000, unit: 'ms', doc: 'For the connection and its handshakes.' }),
+  'request-timeout': duration({ default: 20_000, unit: 'ms', doc: 'For each call until its answer.' }),
   maxConnections: int({ doc: 'Thrift connections.', ignored: 'one is used' }),
   maxIoWorkers: int({ doc: 'Threads of the client.', ignored: 'there are no such threads' }),
   protocol: oneOf(['compact', 'binary'], { default: 'compact', doc: 'Thrift protocol.' }),
@@ -67,11 +72,44 @@ export interface RpcClientContext {
   readonly random?: () => number;
 }
 
+/** What a client is to be, before files are read. */
+interface Plan {
+  readonly config: ClientConfig;
+  readonly kind: Kind;
+  readonly targets: readonly RpcTarget[];
+}
+
 /**
  * Builds a client; it connects with the first events.
  * @throws ConfigError properties that cannot be used, or a trust store that cannot be read
  */
 export function rpcClient(written: Readonly<Record<string, string>>, ctx: RpcClientContext): RpcClient {
+  const { config, kind, targets } = plan(written, ctx.log);
+  const batchSize = config['batch-size'];
+  const connect = connector(config, kind, ctx.clock);
+  const hosts = targets.map((target) => new Host(target, connect));
+  if (kind === 'failover') return new Failover({ hosts, batchSize, attempts: config['max-attempts'] ?? hosts.length }, ctx.log);
+  if (kind === 'loadbalance') {
+    const backoffMs = config.backoff ? config.maxBackoff || 30_000 : 0;
+    return new LoadBalance({ hosts, batchSize, backoffMs, random: config['host-selector'] === 'RANDOM' }, ctx);
+  }
+  if (hosts.length > 1) ctx.log.warn(`client.type = ${config['client.type']} uses only the first of ${hosts.length} hosts`);
+  return new Failover({ hosts: hosts.slice(0, 1), batchSize, attempts: 1 }, ctx.log);
+}
+
+/** Says why these properties make no client; undefined = they do, as far as can be told without reading files. */
+export function rpcClientProblem(written: Readonly<Record<string, string>>): ConfigError | undefined {
+  try {
+    plan(written, undefined);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+}
+
+/** @throws ConfigError */
+function plan(written: Readonly<Record<string, string>>, log: Logger | undefined): Plan {
   const raw = Object.fromEntries(Object.entries(written).map(([key, value]) => [key, { value: value.trim() }]));
   const { config, findings, unknown } = parseProperties(properties, raw);
   const all: readonly FindingDraft[] = [...findings, ...(config === null ? [] : [...kerberosFindings(config.kerberos), ...clientTlsFindings(config)])];
@@ -79,26 +117,17 @@ export function rpcClient(written: Readonly<Record<string, string>>, ctx: RpcCli
   if (config === null || error !== undefined) {
     throw new ConfigError(error?.message ?? 'the RPC client cannot be built', { fix: error?.fix ?? 'correct the properties of the client' });
   }
-  for (const { severity, message } of all) if (severity === 'warning') ctx.log.warn(message);
-  for (const key of unknown) ctx.log.warn(`the RPC client has no property "${key}"; it is ignored`);
-  return build(config, ctx);
-}
-
-function build(config: ClientConfig, ctx: RpcClientContext): RpcClient {
+  for (const { severity, message } of all) if (severity === 'warning') log?.warn(message);
+  for (const key of unknown) log?.warn(`the RPC client has no property "${key}"; it is ignored`);
   const type = config['client.type'];
   const kind = KINDS[type] ?? KINDS[type.toLowerCase()];
   if (kind === undefined)
     throw new ConfigError(`there is no RPC client "${type}"`, { fix: 'client.type is default, thrift, default_failover or default_loadbalance' });
-  const hosts = config.hosts.map((name) => new Host(targetOf(name, config['hosts.*']), connector(config, kind, ctx.clock)));
-  const batchSize = config['batch-size'];
-  if (kind === 'failover' || kind === 'loadbalance') {
-    if (hosts.length < 2) throw new ConfigError(`client.type = ${type} needs two hosts at least`, { fix: 'name more in hosts, or use client.type = default' });
-    if (kind === 'failover') return new Failover({ hosts, batchSize, attempts: config['max-attempts'] ?? hosts.length }, ctx.log);
-    const backoffMs = config.backoff ? config.maxBackoff || 30_000 : 0;
-    return new LoadBalance({ hosts, batchSize, backoffMs, random: config['host-selector'] === 'RANDOM' }, ctx);
+  const targets = config.hosts.map((name) => targetOf(name, config['hosts.*']));
+  if ((kind === 'failover' || kind === 'loadbalance') && targets.length < 2) {
+    throw new ConfigError(`client.type = ${type} needs two hosts at least`, { fix: 'name more in hosts, or use client.type = default' });
   }
-  if (hosts.length > 1) ctx.log.warn(`client.type = ${type} uses only the first of ${hosts.length} hosts`);
-  return new Failover({ hosts: hosts.slice(0, 1), batchSize, attempts: 1 }, ctx.log);
+  return { config, kind, targets };
 }
 
 function targetOf(name: string, places: Readonly<Record<string, string>>): RpcTarget {

@@ -10,8 +10,6 @@ import type { Sealed } from '../core/event.ts';
 import type { Sink } from '../core/sink.ts';
 import { placeOf, type RpcConnection, type RpcTarget } from './rpc-connection.ts';
 
-const ONE_HOST = 'the sink has one host; use a sink group to spread load or fail over';
-
 /** Properties of both sinks besides TLS. */
 export const rpcSinkProperties = {
   hostname: text({ required: true, doc: 'Host of the other end: an avro or thrift source.' }),
@@ -25,12 +23,7 @@ export const rpcSinkProperties = {
     doc: 'A connection older than this is made anew between two batches, so that a load balancer can choose again; 0: never.',
   }),
   maxIoWorkers: int({ doc: 'Threads of the client.', ignored: 'there are no such threads, as in Flume since 1.10' }),
-  maxConnections: int({ doc: 'Connections of the client.', ignored: 'a sink uses one connection, as in Flume' }),
-  'client.type': text({ doc: 'Kind of RPC client.', ignored: ONE_HOST }),
-  backoff: text({ doc: 'Of load-balancing RPC clients.', ignored: ONE_HOST }),
-  maxBackoff: text({ doc: 'Of load-balancing RPC clients.', ignored: ONE_HOST }),
-  'max-attempts': text({ doc: 'Of failover RPC clients.', ignored: ONE_HOST }),
-  'host-selector': text({ doc: 'Of load-balancing RPC clients.', ignored: ONE_HOST }),
+  maxConnections: int({ doc: 'Connections of the client.', ignored: 'a sink uses one connection a host, as in Flume' }),
 } as const;
 
 /** What both sinks promise. */

@@ -130,6 +130,45 @@ describe('avro sink to avro source', () => {
   });
 });
 
+describe('avro sink with several hosts, as its RPC client in Flume', () => {
+  test('load balancing over two, and what fails goes to the other', async () => {
+    const [a, b] = [await source(), await source()];
+    const { sink: client } = await sink(a.source.port, {
+      'client.type': 'default_loadbalance',
+      hosts: 'h1 two',
+      'hosts.two': `127.0.0.1:${b.source.port}`,
+      backoff: 'true',
+    });
+    for (let i = 0; i < 10; i++) await client.deliver(batch(10));
+    expect([a.output.count, b.output.count]).toEqual([50, 50]);
+    b.output.room = 0;
+    for (let i = 0; i < 4; i++) await client.deliver(batch(10));
+    expect(a.output.count).toBe(90);
+  });
+
+  test('failover, and nobody left', async () => {
+    const [a, b] = [await source(), await source()];
+    const { sink: client } = await sink(a.source.port, { 'client.type': 'default_failover', hosts: 'h1 two', 'hosts.two': `127.0.0.1:${b.source.port}` });
+    await client.deliver(batch(10));
+    a.output.room = 0;
+    await client.deliver(batch(10));
+    expect([a.output.count, b.output.count]).toEqual([10, 10]);
+    b.output.room = 0;
+    await expect(client.deliver(batch(10))).rejects.toMatchObject({ code: 'DELIVERY', retriable: true });
+    a.output.room = 10;
+    await client.deliver(batch(10));
+    expect(a.output.count).toBe(20);
+  });
+
+  test('what cannot be is said before anything starts', () => {
+    const bad = (written: Record<string, string>) => () => sinkRig(spec, { hostname: 'h', port: '1', ...written });
+    expect(bad({ 'client.type': 'default_loadbalance' })).toThrow(/needs two hosts/);
+    expect(bad({ 'client.type': 'default_failover', hosts: 'h1 h2' })).toThrow(/no hosts\.h2/);
+    expect(bad({ 'client.type': 'com.acme.Client' })).toThrow(/no RPC client/);
+    expect(bad({})).not.toThrow();
+  });
+});
+
 describe('avro sink, faults', () => {
   test('nobody there at start is a warning, not a failure', async () => {
     const port = await stranger(() => undefined);
