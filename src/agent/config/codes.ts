@@ -5,6 +5,7 @@
  */
 export const FINDING_CODES: Readonly<Record<string, string>> = {
   'ack-through-without-replay': 'A memory channel acknowledges through, but a source cannot send again.',
+  'acks-raised': 'A producer asks for idempotence or transactions with fewer acks than they need; all is used.',
   'bad-date-pattern': 'The pattern of ${date:…} cannot be used.',
   'bad-regex': 'A regular expression cannot be used.',
   'bad-replacement': 'A replacement refers to a group that its pattern does not have.',
@@ -25,6 +26,7 @@ export const FINDING_CODES: Readonly<Record<string, string>> = {
   'config-filter-no-value': 'A config filter does not know the key.',
   'custom-lookups': '-Dlookups asks for lookups that are Java classes.',
   'dangling-channel': 'Only sources or only sinks use a channel.',
+  'default-topic': 'A Kafka sink names no topic; events without a topic header go to the default one.',
   'directory-conflict': 'Two components use one directory.',
   'duplicate-priority': 'Two sinks of a failover group have the same priority.',
   'duplicate-property': 'A property is set twice in one file; the last one counts.',
@@ -37,9 +39,11 @@ export const FINDING_CODES: Readonly<Record<string, string>> = {
   'group-left-out': 'A sink belongs to a group that cannot run.',
   'group-size': 'A sink processor does not work with this number of sinks.',
   'group-without-sinks': 'A sink group names no sinks.',
+  'honoured-property': 'A property that Flume itself ignores counts here.',
   'ignored-property': 'A property is known from Flume, but has no effect here.',
   'incomplete-agent': 'An agent has no sources, no channels or no sinks.',
   'listed-twice': 'A list names a component twice.',
+  'literal-topic': 'A topic with escapes is taken literally, because topic override is off.',
   'lost-backslash': 'A backslash vanishes when the file is read, because the escape means nothing.',
   'malformed-key': 'A key belongs to no agent or names no property of a component.',
   'malformed-unicode-escape': 'A \\u is not followed by four hexadecimal digits; Flume refuses the whole file.',
@@ -74,6 +78,7 @@ export const FINDING_CODES: Readonly<Record<string, string>> = {
   'unknown-channel': 'A source or sink names a channel that does not exist.',
   'unknown-charset': 'There is no character set of this name.',
   'unknown-codec': 'There is no compression codec of this name.',
+  'unknown-kafka-setting': 'A Kafka client setting is not known here; it has no effect.',
   'unknown-property': 'A component has no such property; it is ignored.',
   'unknown-section': 'After the name of the agent comes something else than sources, channels, sinks, sinkgroups or configfilters.',
   'unknown-sink': 'A sink group names a sink that does not exist or cannot run.',
@@ -83,4 +88,5 @@ export const FINDING_CODES: Readonly<Record<string, string>> = {
   'unresolved-variable': 'A variable has no value and stays as written.',
   'unsupported-format': 'The file is JSON, YAML or XML, which is skipped.',
   'unused-channel': 'No source and no sink that can run uses a channel; it is left out.',
+  'zookeeper-offsets': 'Offsets cannot be taken over from ZooKeeper.',
 };

@@ -134,7 +134,7 @@ describe('a flow', () => {
 
   it('books what interceptors take out: by flow where the route is known, by source where it is not', async () => {
     const odd = interceptorOf('i1', (batch) => batch.filter((event) => Number(event.body) % 2 === 1));
-    const { from, to, parts } = oneFlow();
+    const { from, parts } = oneFlow();
     const other = new HandSource();
     const route = { required: [0], optional: [] };
     const agent = agentOf({
