@@ -119,7 +119,7 @@ export class ModelledChannel {
     if (this.waiting.length === 0) return false;
     let lease: Lease | null;
     try {
-      lease = await this.channel.take(max, never);
+      lease = await this.channel.take(max, AbortSignal.timeout(500));
     } catch {
       return false;
     }
