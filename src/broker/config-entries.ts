@@ -32,17 +32,18 @@ export function topicConfigEntries(overrides: Readonly<Record<string, string>>, 
 }
 
 function topicEntry(key: TopicKey, property: Property<unknown>, override: string | undefined, settings: BrokerSettings): ConfigEntry {
-  const synonyms: ConfigSynonym[] = override === undefined ? [] : [{ name: key, value: override, source: SOURCE.topic }];
+  const own: ConfigSynonym[] = override === undefined ? [] : [{ name: key, value: override, source: SOURCE.topic }];
   const serverKeys = SERVER_KEYS[key] ?? [];
-  for (const serverKey of serverKeys) synonyms.push(...brokerValues(serverKey, settings));
-  // Values in other units than their server keys have no DEFAULT synonym, in Kafka as here.
-  const scaled = serverKeys.some((name) => scaleFor(name, 1) !== null);
+  const set = [...own, ...serverKeys.flatMap((serverKey) => brokerValues(serverKey, settings))];
+  const isScaled = (name: string): boolean => scaleFor(name, 1) !== null;
+  // Kafka does not count keys in other units (log.retention.hours) as synonyms: they change the value, not its source.
+  const synonyms = set.filter(({ name }) => !isScaled(name));
   const builtIn = configText(property.options.default);
   const [serverKey] = serverKeys;
-  if (serverKey && !scaled) synonyms.push({ name: serverKey, value: builtIn, source: SOURCE.builtIn });
-  const [used] = synonyms;
+  if (serverKey && !serverKeys.some(isScaled)) synonyms.push({ name: serverKey, value: builtIn, source: SOURCE.builtIn });
+  const [used] = set;
   const value = used === undefined ? builtIn : scaledText(used);
-  return { name: key, value, source: used?.source ?? SOURCE.builtIn, synonyms, ...described(property), readOnly: false };
+  return { name: key, value, source: synonyms[0]?.source ?? SOURCE.builtIn, synonyms, ...described(property), readOnly: false };
 }
 
 function scaledText({ name, value }: ConfigSynonym): string | null {

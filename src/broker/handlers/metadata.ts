@@ -65,8 +65,10 @@ async function createOrFail(name: string, request: Wanted, context: RequestConte
     : failed(name, ZERO_UUID, errorCode || ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
 }
 
+/** Kafka makes internal topics when they are first used; here they are there from the start, but not listed before. */
 function visibleTopics(context: RequestContext): Topic[] {
-  return context.broker.topics.all().filter((topic) => mayDescribe(topic.name, context));
+  const isUsed = (topic: Topic): boolean => !topic.internal || topic.partitions.some(({ highWatermark }) => highWatermark > 0);
+  return context.broker.topics.all().filter((topic) => isUsed(topic) && mayDescribe(topic.name, context));
 }
 
 function mayDescribe(name: string, { broker, client }: RequestContext): boolean {
