@@ -61,6 +61,7 @@ export const FINDING_CODES: Readonly<Record<string, string>> = {
   'port-conflict': 'Two components listen on one port.',
   'refused-property': 'A property of Flume is not supported; setting it leaves the component out.',
   'retired-property': 'A property has a new name; its value is used.',
+  'sasl-mechanism': 'There is no SASL mechanism of this name here.',
   'several-channels': 'A sink names more than one channel.',
   'shell-syntax': 'A command uses shell syntax, but is run without a shell.',
   'sink-channels-key': 'A sink has "channels" where "channel" is meant.',
