@@ -3,15 +3,17 @@
  *
  * Start: take the directories (lock, identity, clean marker) → metadata → topics → coordinators (replayed from their
  * topics) → listeners, last, so that no client ever sees a half-loaded broker. Stop: listeners and connections, waiting
- * requests, coordinators, logs (flushed, snapshots), checkpoints, clean marker.
+ * requests, coordinators, logs (flushed, snapshots), checkpoints, clean marker. Above 400 lines: the parts are put
+ * together here, and only here.
  */
 import { randomUUID } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ErrorCode } from '../kafka/errors.ts';
 import type { Clock } from '../lib/clock.ts';
+import { lockDirectory } from '../lib/dir-lock.ts';
 import { ConfigError, errorText } from '../lib/errors.ts';
-import { type FileSystem, realDisk } from '../lib/files.ts';
+import { type FileSystem, realDisk, StorageError } from '../lib/files.ts';
 import type { Logger } from '../lib/log.ts';
 import { CONTROL_ABORT, CONTROL_COMMIT, controlBatch } from '../records/builder.ts';
 import type { Damage } from '../wal/recover.ts';
@@ -37,7 +39,7 @@ import { Quotas } from './quotas.ts';
 import type { Client, Handler } from './request.ts';
 import type { BrokerSettings } from './settings.ts';
 import type { Cleaner } from './storage/cleaner.ts';
-import { leaveCleanMarker, lockDir, randomUuid, readMeta, takeCleanMarker, writeMeta } from './storage/data-dir.ts';
+import { LOCK, leaveCleanMarker, randomUuid, readMeta, takeCleanMarker, writeMeta } from './storage/data-dir.ts';
 import type { Partition } from './storage/partition.ts';
 import { OFFSETS_TOPIC, TopicStore, TRANSACTIONS_TOPIC } from './storage/topics.ts';
 
@@ -197,7 +199,7 @@ export class Broker {
     const clean = new Set<string>();
     for (const dir of this.#dirs) {
       this.#makeDir(dir);
-      if (this.#disk === realDisk) this.#unlock.push(lockDir(dir));
+      if (this.#disk === realDisk) this.#unlock.push(lockDirectory(dir, LOCK, 'a broker'));
     }
     this.#identify();
     for (const dir of this.#dirs) if (takeCleanMarker(this.#disk, dir)) clean.add(dir);
@@ -248,9 +250,9 @@ export class Broker {
     });
     this.groupState.loaded(this.clock.now());
     this.#transactionLog.replay({ record: (record) => this.transactionState.apply(record), marker: () => {} });
-    for (const markers of this.transactionState.loaded()) await this.#endTransaction(markers);
-    // A first command makes the hosts look at their machines' deadlines.
-    await this.groups.run({ kind: 'forget-topics', topics: [] });
+    await this.transactions.perform(this.transactionState.loaded());
+    // A first command makes the hosts look at their machines' deadlines. Topics may have gone just before a crash.
+    this.#forgetTopics(this.groupState.topics().filter((topic) => !this.topics.get(topic)));
     await this.transactions.run({ kind: 'markers-written', transactionalId: '' });
   }
 
@@ -258,11 +260,14 @@ export class Broker {
 
   /** Carries out the end of a transaction: markers everywhere, on disk, then the final state. */
   async #endTransaction(markers: EndMarkers): Promise<void> {
-    await this.writeMarkers({ ...markers, coordinatorEpoch: 0 });
+    const errors = await this.writeMarkers({ ...markers, coordinatorEpoch: 0 });
+    for (const [where, errorCode] of errors) {
+      if (errorCode === ErrorCode.KAFKA_STORAGE_ERROR) throw new StorageError('write the end of a transaction into', where, 'EIO');
+    }
     await this.transactions.run({ kind: 'markers-written', transactionalId: markers.transactionalId });
   }
 
-  /** Writes a marker into every partition and syncs them. @returns error codes by `topic-partition`, where there was one */
+  /** Writes a marker into every partition that there is and syncs them. @returns error codes by `topic-partition`, where there was one */
   async writeMarkers(end: {
     readonly producerId: number;
     readonly epoch: number;
@@ -280,16 +285,31 @@ export class Broker {
           continue;
         }
         const { producerId, epoch, coordinatorEpoch, commit } = end;
-        partition.appendOwn(
-          controlBatch({ type: commit ? CONTROL_COMMIT : CONTROL_ABORT, producerId, producerEpoch: epoch, coordinatorEpoch, timestamp: this.clock.now() }),
-        );
+        try {
+          partition.appendOwn(
+            controlBatch({ type: commit ? CONTROL_COMMIT : CONTROL_ABORT, producerId, producerEpoch: epoch, coordinatorEpoch, timestamp: this.clock.now() }),
+          );
+        } catch (error) {
+          errors.set(partition.label, this.#storageError(error, partition));
+          continue;
+        }
         if (topic === OFFSETS_TOPIC) this.groupState.finish(producerId, commit, index);
         written.push(partition);
         this.purgatory.wake(partition);
       }
     }
-    await Promise.all(written.map((partition) => partition.sync()));
+    const synced = await Promise.allSettled(written.map((partition) => partition.sync()));
+    for (const [i, end] of synced.entries()) {
+      const partition = written[i] as Partition;
+      if (end.status === 'rejected') errors.set(partition.label, this.#storageError(end.reason, partition));
+    }
     return errors;
+  }
+
+  #storageError(error: unknown, { label }: Partition): number {
+    if (!(error instanceof StorageError)) throw error;
+    this.log.error({ err: error, partition: label }, `cannot store the end of a transaction in ${label}: ${errorText(error)}`);
+    return ErrorCode.KAFKA_STORAGE_ERROR;
   }
 
   // ---- events ----
@@ -313,9 +333,13 @@ export class Broker {
 
   #onRemoved(topic: string, partitions: readonly Partition[]): void {
     this.#lookAgain(partitions);
+    this.#forgetTopics([topic]);
+  }
+
+  #forgetTopics(topics: readonly string[]): void {
     this.groups
-      .run({ kind: 'forget-topics', topics: [topic] })
-      .catch((error) => this.log.error({ err: error }, `cannot forget the committed offsets of ${topic}: ${errorText(error)}`));
+      .run({ kind: 'forget-topics', topics })
+      .catch((error) => this.log.error({ err: error }, `cannot forget the committed offsets of ${topics.join(', ')}: ${errorText(error)}`));
   }
 
   #lookAgain(partitions: readonly Partition[]): void {
@@ -333,12 +357,18 @@ export class Broker {
     this.groups.stop(reason);
     this.transactions.stop(reason);
     this.#metadataHost.stop(reason);
-    const clean = await this.topics.close(true);
-    this.topics.writeRecoveryPoints();
-    this.topics.writeLogStarts();
-    await this.#metadataLog.close();
-    if (clean) for (const dir of this.#dirs) leaveCleanMarker(this.#disk, dir);
-    for (const unlock of this.#unlock.splice(0)) unlock();
+    try {
+      const clean = await this.topics.close(true);
+      this.topics.writeRecoveryPoints();
+      this.topics.writeLogStarts();
+      await this.#metadataLog.close();
+      if (clean) for (const dir of this.#dirs) leaveCleanMarker(this.#disk, dir);
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      this.log.error({ err: error }, `the stop is not clean, and the next start verifies the logs: ${errorText(error)}`);
+    } finally {
+      for (const unlock of this.#unlock.splice(0)) unlock();
+    }
   }
 
   /** Gives the directories back after a start that failed. */

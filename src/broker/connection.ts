@@ -164,6 +164,9 @@ export class Connection {
     if (this.#login && !this.#login.done && apiKey !== API_VERSIONS && apiKey !== SASL_HANDSHAKE && apiKey !== SASL_AUTHENTICATE) {
       throw new ProtocolError(`${api.name} before authentication`);
     }
+    if (this.#login && apiKey !== SASL_HANDSHAKE && apiKey !== SASL_AUTHENTICATE && this.#broker.clock.monotonic() > this.#login.expiresAt) {
+      return this.close('the login expired (connections.max.reauth.ms)');
+    }
     const request = codec(api, version).decodeRequest(reader);
     const slot: Slot = { parts: null, done: false, isProduce: apiKey === PRODUCE };
     this.#slots.push(slot);
@@ -276,7 +279,10 @@ export class Connection {
   #rawToken(frame: Buffer): void {
     const login = this.#login as SaslLogin;
     const token = login.token(frame);
-    if (token === null) return this.close(`login failed: ${login.failure}`);
+    if (token === null) {
+      login.noteFailure(this.#host);
+      return this.close('login failed');
+    }
     if (login.done && login.user) this.#principal = `User:${login.user}`;
     const size = Buffer.allocUnsafe(4);
     size.writeInt32BE(token.length, 0);

@@ -1,13 +1,13 @@
 /**
  * Where the broker listens and what it calls itself: `listeners`, `advertised.listeners`, the legacy `host.name`/`port`,
- * security protocols, TLS material (PKCS12 or PEM) and the SASL users of each listener (KIP-103, KIP-651).
+ * security protocols, and the SASL users of each listener (KIP-103). TLS is in listener-tls.ts.
  */
-import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { createSecureContext, type SecureContextOptions, type TLSSocket, type TlsOptions } from 'node:tls';
-import { ConfigError, errorText } from '../lib/errors.ts';
-import { usersOfJaas } from './auth/plain.ts';
+import type { TlsOptions } from 'node:tls';
+import { ConfigError } from '../lib/errors.ts';
+import { loginOfJaas, usersOfJaas } from './auth/plain.ts';
 import { credentialFromPassword, type ScramCredential, type ScramMechanism } from './auth/scram.ts';
+import { type ClientAuth, listenerTls, type Setting, untrusted } from './listener-tls.ts';
 
 /** One address the broker listens on. */
 export interface Listener {
@@ -25,8 +25,10 @@ export interface Listener {
   readonly scramUsers: ReadonlyMap<string, ScramCredential>;
   /** What clients are told; undefined = the address they reached us by. */
   readonly advertised: { readonly host: string; readonly port: number } | undefined;
-  /** The principal of a TLS client certificate. */
+  /** The principal of a TLS client certificate; undefined where SASL says who it is, or nobody does. */
   readonly principalOf: ((socket: Socket) => string) | undefined;
+  /** Why a client is turned away after its handshake, or null. */
+  readonly refuse: (socket: Socket) => string | null;
 }
 
 /** A raw settings lookup: file, then overrides, later wins. */
@@ -48,6 +50,8 @@ export function listenersOf(raw: Raw): Listener[] {
       .map((a) => [a.name, a]),
   );
   const own = written.filter(({ name }) => !controllers.has(name));
+  const twice = own.find(({ name }, i) => own.findIndex((other) => other.name === name) !== i);
+  if (twice) throw new ConfigError(`listeners names ${twice.name} twice`, { fix: 'give each listener a name of its own, see listener.security.protocol.map' });
   if (own.length === 0) throw new ConfigError('listeners names no address for clients', { fix: 'write e.g. listeners=PLAINTEXT://:9092' });
   for (const name of advertised.keys()) {
     if (!own.some((listener) => listener.name === name)) {
@@ -106,8 +110,8 @@ function listener(address: Address, advertised: Address | undefined, protocols: 
     throw new ConfigError(`advertised.listeners may not say ${advertised.host || '(no host)'}`, { fix: 'name a host or address that clients can reach' });
   }
   const setting = (key: string): string | undefined => raw[`listener.name.${address.name.toLowerCase()}.${key}`] ?? raw[key];
-  const isTls = protocol === 'SSL' || protocol === 'SASL_SSL';
   const sasl = protocol.startsWith('SASL_');
+  const tls = protocol.endsWith('SSL') ? listenerTls(address.name, setting, clientAuth(address.name, raw, sasl)) : null;
   const mechanisms = sasl
     ? words(setting('sasl.enabled.mechanisms') ?? 'PLAIN').filter((word) => word === 'PLAIN' || SCRAM.includes(word as ScramMechanism))
     : [];
@@ -120,17 +124,24 @@ function listener(address: Address, advertised: Address | undefined, protocols: 
     ...address,
     host: address.host,
     label: `${address.name}://${address.host}:${address.port}`,
-    tls: isTls ? tlsOptions(address.name, setting) : null,
+    tls: tls?.options ?? null,
     sasl,
     mechanisms,
     plainUsers: usersOfJaas(jaas(setting, 'plain')),
     scramUsers: scramUsers(setting),
     advertised: advertised && { host: advertised.host, port: advertised.port },
-    principalOf: isTls && !sasl ? certificatePrincipal : undefined,
+    principalOf: sasl ? undefined : tls?.principalOf,
+    refuse: tls?.clientAuth === 'requested' ? untrusted : () => null,
   };
 }
 
-type Setting = (key: string) => string | undefined;
+/** On a listener with SASL, certificates are asked for only where its own setting says so (KIP-684). @throws ConfigError */
+function clientAuth(name: string, raw: Raw, sasl: boolean): ClientAuth {
+  const value = raw[`listener.name.${name.toLowerCase()}.ssl.client.auth`] ?? (sasl ? undefined : raw['ssl.client.auth']) ?? 'none';
+  const known = (['none', 'requested', 'required'] as const).find((word) => word === value.toLowerCase());
+  if (!known) throw new ConfigError(`ssl.client.auth of listener ${name} is "${value}"`, { fix: 'write none, requested or required' });
+  return known;
+}
 
 function jaas(setting: Setting, mechanism: string): string {
   return setting(`${mechanism}.sasl.jaas.config`) ?? setting('sasl.jaas.config') ?? '';
@@ -139,94 +150,8 @@ function jaas(setting: Setting, mechanism: string): string {
 function scramUsers(setting: Setting): Map<string, ScramCredential> {
   const out = new Map<string, ScramCredential>();
   for (const mechanism of SCRAM) {
-    const line = setting(`${mechanism.toLowerCase()}.sasl.jaas.config`);
-    for (const [user, password] of usersOfJaas(line ?? '')) out.set(`${mechanism} ${user}`, credentialFromPassword(mechanism, password));
+    const line = jaas(setting, mechanism.toLowerCase());
+    for (const [user, password] of [...loginOfJaas(line), ...usersOfJaas(line)]) out.set(`${mechanism} ${user}`, credentialFromPassword(mechanism, password));
   }
   return out;
-}
-
-function tlsOptions(name: string, setting: Setting): TlsOptions {
-  const auth = setting('ssl.client.auth') ?? 'none';
-  const versions = words(setting('ssl.enabled.protocols') ?? 'TLSv1.2,TLSv1.3')
-    .filter((version) => /^TLSv1(\.[123])?$/.test(version))
-    .sort() as ('TLSv1.2' | 'TLSv1.3')[];
-  const options: TlsOptions = {
-    ...keyMaterial(name, setting),
-    ...trustMaterial(name, setting),
-    requestCert: auth !== 'none',
-    rejectUnauthorized: auth === 'required',
-    ...(versions.length > 0 && { minVersion: versions[0], maxVersion: versions.at(-1) }),
-  };
-  try {
-    createSecureContext(options as SecureContextOptions);
-  } catch (error) {
-    throw new ConfigError(`the TLS key or certificate of listener ${name} cannot be used: ${errorText(error)}`, {
-      fix: 'check ssl.keystore.location, its type (PKCS12 or PEM) and its password',
-      cause: error,
-    });
-  }
-  return options;
-}
-
-function keyMaterial(name: string, setting: Setting): SecureContextOptions {
-  const key = setting('ssl.keystore.key');
-  const chain = setting('ssl.keystore.certificate.chain');
-  const passphrase = setting('ssl.key.password') ?? setting('ssl.keystore.password');
-  if (key && chain) return { key: pemText(key), cert: pemText(chain), ...(passphrase && { passphrase }) };
-  const file = setting('ssl.keystore.location');
-  if (!file) throw new ConfigError(`listener ${name} needs a key store`, { fix: 'set ssl.keystore.location (PKCS12 or PEM)' });
-  const bytes = readStore(file, setting('ssl.keystore.type'));
-  if (isPem(bytes)) return { key: bytes, cert: bytes, ...(passphrase && { passphrase }) };
-  return { pfx: bytes, ...(passphrase && { passphrase }) };
-}
-
-function trustMaterial(name: string, setting: Setting): SecureContextOptions {
-  const inline = setting('ssl.truststore.certificates');
-  if (inline) return { ca: pemText(inline) };
-  const file = setting('ssl.truststore.location');
-  if (!file) return {};
-  const bytes = readStore(file, setting('ssl.truststore.type'));
-  if (isPem(bytes)) return { ca: bytes };
-  throw new ConfigError(`the trust store ${file} of listener ${name} is no PEM file`, {
-    fix: `export its certificates: openssl pkcs12 -in ${file} -nokeys -out ca.pem, and set ssl.truststore.location=ca.pem`,
-  });
-}
-
-/** A store file as bytes. @throws ConfigError unreadable, or in Java's own format */
-function readStore(file: string, type: string | undefined): Buffer {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    throw new ConfigError(`cannot read ${file}: ${errorText(error)}`, { fix: 'check the path and its permissions', cause: error });
-  }
-  // 0xFEEDFEED opens a JKS file, 0xCECECECE a JCEKS file, whatever the type setting says.
-  const magic = bytes.length >= 4 ? bytes.readUInt32BE(0) : 0;
-  if (magic === 0xfeedfeed || magic === 0xcececece || (type === 'JCEKS' && !isPem(bytes))) {
-    throw new ConfigError(`${file} is a Java key store (${magic === 0xcececece ? 'JCEKS' : 'JKS'}), which only Java reads`, {
-      fix: `convert it: keytool -importkeystore -srckeystore ${file} -destkeystore ${file}.p12 -deststoretype PKCS12`,
-    });
-  }
-  return bytes;
-}
-
-function isPem(bytes: Buffer): boolean {
-  return bytes.includes('-----BEGIN ');
-}
-
-/** PEM text from a properties file may carry its line ends as blanks. */
-function pemText(text: string): string {
-  return text.replace(
-    /(-----BEGIN [^-]+-----)\s*([^-]+?)\s*(-----END [^-]+-----)/g,
-    (_, head, body, tail) => `${head}\n${body.replace(/\s+/g, '\n')}\n${tail}\n`,
-  );
-}
-
-/** `User:` and the certificate's distinguished name, most specific first, as Java prints it (RFC 2253). */
-function certificatePrincipal(socket: Socket): string {
-  const certificate = (socket as TLSSocket).getPeerCertificate?.();
-  const subject = certificate?.subject as unknown as Record<string, string | string[]> | undefined;
-  if (!subject || !(socket as TLSSocket).authorized) return 'User:ANONYMOUS';
-  const parts = Object.entries(subject).flatMap(([key, value]) => [value].flat().map((one) => `${key}=${one}`));
-  return `User:${parts.reverse().join(',')}`;
 }

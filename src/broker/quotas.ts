@@ -12,12 +12,18 @@ import type { RequestContext } from './request.ts';
 const WINDOWS = 11;
 const WINDOW_MS = 1000;
 const MAX_THROTTLE_MS = 30_000;
+/** Rates kept before quiet ones are looked for. */
+const MANY = 1000;
 
 /** Bytes per window, as a ring over time. */
 class Rate {
   readonly #bytes = new Float64Array(WINDOWS);
   #window = -1;
   #first = -1;
+
+  isQuiet(nowMs: number): boolean {
+    return Math.floor(nowMs / WINDOW_MS) - this.#window >= WINDOWS;
+  }
 
   /** Adds bytes now; answers bytes per second and the span it was measured over, in ms. */
   add(nowMs: number, bytes: number): { readonly perSecond: number; readonly spanMs: number } {
@@ -63,11 +69,20 @@ export class Quotas {
     const quota = this.#quotaFor(key, user, client.clientId);
     if (quota === undefined) return 0;
     const name = `${key} ${quota.scope}`;
-    const rate = this.#rates.get(name) ?? new Rate();
-    this.#rates.set(name, rate);
-    const { perSecond, spanMs } = rate.add(this.#clock.monotonic(), bytes);
+    const now = this.#clock.monotonic();
+    const { perSecond, spanMs } = this.#rateOf(name, now).add(now, bytes);
     if (perSecond <= quota.limit) return 0;
     return Math.min(MAX_THROTTLE_MS, Math.round(((perSecond - quota.limit) / quota.limit) * spanMs));
+  }
+
+  #rateOf(name: string, now: number): Rate {
+    let rate = this.#rates.get(name);
+    if (rate) return rate;
+    // Clients may call themselves anything: those that have been quiet for all windows are forgotten.
+    if (this.#rates.size >= MANY) for (const [other, old] of this.#rates) if (old.isQuiet(now)) this.#rates.delete(other);
+    rate = new Rate();
+    this.#rates.set(name, rate);
+    return rate;
   }
 
   /** The most specific quota; `scope` names who shares its rate. */

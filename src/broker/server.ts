@@ -78,10 +78,28 @@ class FrontDoor {
   }
 
   async open(): Promise<void> {
-    for (const listener of this.#broker.listeners) await this.#listen(listener);
+    for (const listener of this.#broker.listeners) {
+      // Clients may take localhost for either address, and old ones try the first alone.
+      const isLocal = listener.host === 'localhost';
+      const port = await this.#listen(listener, { host: isLocal ? '127.0.0.1' : listener.host, port: listener.port });
+      if (isLocal) await this.#listenAlso(listener, { host: '::1', port });
+      this.#broker.ports.set(listener.name, port);
+      this.#broker.log.info({ listener: listener.name, port }, `listening on ${listener.name}://${listener.host || '*'}:${port}`);
+    }
   }
 
-  #listen(listener: Listener): Promise<void> {
+  /** Listens on one more address, if this machine has it. */
+  async #listenAlso(listener: Listener, address: { readonly host: string; readonly port: number }): Promise<void> {
+    try {
+      await this.#listen(listener, address);
+    } catch (error) {
+      const { code } = ((error as AppError).cause ?? {}) as NodeJS.ErrnoException;
+      if (code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT' && listener.port !== 0) throw error;
+    }
+  }
+
+  /** @returns the port */
+  #listen(listener: Listener, { host, port }: { readonly host: string; readonly port: number }): Promise<number> {
     const accept = (socket: Socket): void => this.#accept(socket, listener);
     // Half-open: a client that has said all it wants to say still gets its answers.
     const server = listener.tls ? createTlsServer({ ...listener.tls, allowHalfOpen: true }, accept) : createServer({ allowHalfOpen: true }, accept);
@@ -103,18 +121,20 @@ class FrontDoor {
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(listener, error)));
-      server.listen({ port: listener.port, ...(listener.host !== '' && { host: listener.host }), backlog: 1024 }, () => {
-        const { port } = server.address() as { port: number };
-        this.#broker.ports.set(listener.name, port);
-        this.#broker.log.info({ listener: listener.name, port }, `listening on ${listener.name}://${listener.host || '*'}:${port}`);
-        resolve();
-      });
+      server.listen({ port, ...(host !== '' && { host }), backlog: 1024 }, () => resolve((server.address() as { port: number }).port));
     });
   }
 
   #accept(socket: Socket, listener: Listener): void {
     const { own } = this.#broker.config;
     const host = socket.remoteAddress ?? '';
+    const refusal = listener.refuse(socket);
+    if (refusal !== null) {
+      this.#broker.figures.badFrames++;
+      this.#broker.log.warn({ host }, `the certificate of ${host} on ${listener.label} is not trusted: ${refusal}`);
+      socket.destroy();
+      return;
+    }
     const fromHost = this.#byHost.get(host) ?? 0;
     if (this.#connections.size >= own['max.connections'] || fromHost >= own['max.connections.per.ip']) {
       this.#broker.log.warn({ host }, `refused a connection from ${host}: max.connections or max.connections.per.ip is reached`);

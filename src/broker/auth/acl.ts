@@ -77,24 +77,44 @@ export function aclAuthorizer(
   bindings: () => Iterable<AclBinding>,
   options: { readonly superUsers: ReadonlySet<string>; readonly allowIfNone: boolean },
 ): Authorizer {
-  const decide = (caller: Caller, operation: number, relevant: (binding: AclBinding) => boolean): boolean => {
-    if (options.superUsers.has(caller.principal)) return true;
-    let any = false;
-    let allow = false;
-    for (const binding of bindings()) {
-      if (!relevant(binding)) continue;
-      any = true;
-      if (!forCaller(binding, caller)) continue;
-      if (binding.permissionType === PERMISSION.deny) {
-        if (binding.operation === OPERATION.all || binding.operation === operation) return false;
-      } else if (grants(binding.operation, operation)) allow = true;
-    }
-    return any ? allow : options.allowIfNone;
-  };
   return {
-    allowed: (caller, operation, type, name) => decide(caller, operation, (binding) => binding.resourceType === type && covers(binding, name)),
-    allowedAny: (caller, operation, type) => decide(caller, operation, (binding) => binding.resourceType === type),
+    allowed: (caller, operation, type, name) => {
+      if (options.superUsers.has(caller.principal)) return true;
+      let any = false;
+      let allow = false;
+      for (const binding of bindings()) {
+        if (binding.resourceType !== type || !covers(binding, name)) continue;
+        any = true;
+        if (!forCaller(binding, caller)) continue;
+        if (binding.permissionType !== PERMISSION.deny) allow ||= grants(binding.operation, operation);
+        else if (binding.operation === OPERATION.all || binding.operation === operation) return false;
+      }
+      return any ? allow : options.allowIfNone;
+    },
+    allowedAny: (caller, operation, type) =>
+      options.superUsers.has(caller.principal) || allowsAny(bindings(), caller, { operation, type }, options.allowIfNone),
   };
+}
+
+/** Whether some resource of a type is allowed: one that no deny rule takes back (KIP-679, Authorizer.authorizeByResourceType). */
+function allowsAny(
+  bindings: Iterable<AclBinding>,
+  caller: Caller,
+  { operation, type }: { readonly operation: number; readonly type: number },
+  allowIfNone: boolean,
+): boolean {
+  const mine = [...bindings].filter((binding) => binding.resourceType === type && forCaller(binding, caller));
+  const denied = mine.filter(
+    (binding) => binding.permissionType === PERMISSION.deny && (binding.operation === OPERATION.all || binding.operation === operation),
+  );
+  if (denied.some(({ patternType, resourceName }) => patternType === PATTERN.literal && resourceName === '*')) return false;
+  const taken = (allow: AclBinding): boolean =>
+    denied.some((deny) =>
+      deny.patternType === PATTERN.prefixed
+        ? allow.resourceName !== '*' && allow.resourceName.startsWith(deny.resourceName)
+        : allow.patternType === PATTERN.literal && allow.resourceName === deny.resourceName,
+    );
+  return allowIfNone || mine.some((binding) => binding.permissionType === PERMISSION.allow && grants(binding.operation, operation) && !taken(binding));
 }
 
 function grants(granted: number, asked: number): boolean {

@@ -40,6 +40,8 @@ export class SaslLogin {
   rawTokens = false;
   /** Why the last token was refused. */
   failure = '';
+  /** When the client must have logged in again (monotonic ms); Infinity = never. */
+  expiresAt = Number.POSITIVE_INFINITY;
 
   constructor(listener: Listener, broker: Broker) {
     this.#listener = listener;
@@ -68,11 +70,7 @@ export class SaslLogin {
     if (this.#mechanism === '') return refuse(ILLEGAL_SASL_STATE, 'SaslHandshake must come first');
     const token = this.token(request.authBytes);
     if (token === null) {
-      this.#broker.figures.failedLogins++;
-      this.#broker.log.warn(
-        { host: context.client.host, listener: this.#listener.name },
-        `login from ${context.client.host} on ${this.#listener.label} failed: ${this.failure}`,
-      );
+      this.noteFailure(context.client.host);
       const answer = refuse(SASL_AUTHENTICATION_FAILED, this.failure);
       // The delay keeps a client with a wrong password from asking in a tight loop.
       const delayMs = this.#broker.config.own['connection.failed.authentication.delay.ms'];
@@ -81,7 +79,21 @@ export class SaslLogin {
         return answer;
       });
     }
-    return { errorCode: NONE, errorMessage: null, authBytes: token, sessionLifetimeMs: this.done ? this.#broker.config.own['connections.max.reauth.ms'] : 0 };
+    const sessionLifetimeMs = this.done ? this.#lifetimeMs() : 0;
+    return { errorCode: NONE, errorMessage: null, authBytes: token, sessionLifetimeMs };
+  }
+
+  /** How long this login holds, 0 = for ever; the time begins to run. */
+  #lifetimeMs(): number {
+    const lifetimeMs = this.#broker.config.own['connections.max.reauth.ms'];
+    this.expiresAt = lifetimeMs > 0 ? this.#broker.clock.monotonic() + lifetimeMs : Number.POSITIVE_INFINITY;
+    return lifetimeMs;
+  }
+
+  /** One line for each refused login; which user it was is not said, for people type passwords into the wrong field. */
+  noteFailure(host: string): void {
+    this.#broker.figures.failedLogins++;
+    this.#broker.log.warn({ host, listener: this.#listener.name }, `login from ${host} on ${this.#listener.label} failed: ${this.failure}`);
   }
 
   /** Answers one token of the mechanism, or null (with `failure`) when the login is refused. */

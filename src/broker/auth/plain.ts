@@ -13,6 +13,15 @@ export function usersOfJaas(line: string): ReadonlyMap<string, string> {
   return users;
 }
 
+/** The broker's own user of a line, `username` and `password`, if it has one: what other brokers would log in as. */
+export function loginOfJaas(line: string): ReadonlyMap<string, string> {
+  const [username, password] = ['username', 'password'].map((name) => {
+    const match = new RegExp(`\\b${name}\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|'([^']*)'|([^\\s;]+))`).exec(line);
+    return match && (match[1] ?? match[2] ?? match[3] ?? '').replace(/\\(.)/g, '$1');
+  });
+  return new Map(username != null && password != null ? [[username, password]] : []);
+}
+
 /** The user that the message proves to be, or null. */
 export function checkPlain(message: Buffer, users: ReadonlyMap<string, string>): string | null {
   const [authzid, user, password, ...more] = message.toString('utf8').split('\0');

@@ -42,6 +42,8 @@ export class ScramExchange {
   readonly #lookup: (user: string) => ScramCredential | undefined;
   #credential: ScramCredential | undefined;
   #firstBare = '';
+  /** What the client must repeat in `c=`: that it wants no channel binding, and for whom it acts. */
+  #header = '';
   #serverFirst = '';
   #nonce = '';
   #stage: 'first' | 'final' | 'done' = 'first';
@@ -65,10 +67,12 @@ export class ScramExchange {
   }
 
   #first(text: string): Buffer | null {
-    const parts = /^(n|y|p=[^,]*),(a=[^,]*)?,(n=([^,]*),r=([^,]+)(?:,.*)?)$/.exec(text);
+    const parts = /^((?:n|y),(?:a=([^,]*))?,)(n=([^,]*),r=([^,]+)(?:,.*)?)$/.exec(text);
     if (!parts) return null;
+    this.#header = parts[1] as string;
     this.#firstBare = parts[3] as string;
-    this.user = (parts[4] as string).replace(/=2C/g, ',').replace(/=3D/g, '=');
+    this.user = plainName(parts[4] as string);
+    if (parts[2] !== undefined && plainName(parts[2]) !== this.user) return null;
     this.#credential = this.#lookup(this.user);
     if (!this.#credential) return null;
     this.#nonce = (parts[5] as string) + randomBytes(18).toString('base64').replace(/[+/=]/g, 'x');
@@ -80,7 +84,7 @@ export class ScramExchange {
   #final(text: string): Buffer | null {
     const credential = this.#credential as ScramCredential;
     const parts = /^(c=([^,]*),r=([^,]+)(?:,[^p][^,]*)*),p=(.+)$/.exec(text);
-    if (!parts || parts[3] !== this.#nonce) return null;
+    if (!parts || parts[3] !== this.#nonce || Buffer.from(parts[2] as string, 'base64').toString('utf8') !== this.#header) return null;
     const hash = HASH[this.#mechanism];
     const authMessage = `${this.#firstBare},${this.#serverFirst},${parts[1]}`;
     const storedKey = Buffer.from(credential.storedKey, 'base64');
@@ -94,4 +98,9 @@ export class ScramExchange {
     const serverKey = Buffer.from(credential.serverKey, 'base64');
     return Buffer.from(`v=${createHmac(hash, serverKey).update(authMessage).digest('base64')}`);
   }
+}
+
+/** A name as it was before `,` and `=` were written as numbers. */
+function plainName(saslName: string): string {
+  return saslName.replace(/=2C/g, ',').replace(/=3D/g, '=');
 }

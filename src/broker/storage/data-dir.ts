@@ -2,24 +2,20 @@
  * One data directory (`log.dirs` entry) in Kafka's layout: who may use it, whether it was closed cleanly, which broker and
  * cluster it belongs to, and what lies in it.
  *
- *     .lock                     held by the running broker (its process id; see below)
+ *     .lock                     held by the running broker (lib/dir-lock.ts; the empty one that Kafka leaves is free)
  *     .kafka_cleanshutdown      present only between a clean stop and the next start
  *     meta.properties           node and cluster id
  *     TOPIC-N/                  partitions; TOPIC-N.HEX-delete/ those on their way out
  *     *-checkpoint              see checkpoints.ts
- *
- * Node has no advisory locks, so `.lock` holds the process id and its start time, and a lock whose process is gone (or is
- * another one that got the same id) counts as free.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AppError, ConfigError, errorText } from '../../lib/errors.ts';
 import { type FileSystem, readWhole, replaceWhole } from '../../lib/files.ts';
 
 export const CLEAN_MARKER = '.kafka_cleanshutdown';
 const META = 'meta.properties';
-const LOCK = '.lock';
+/** Name of the lock file in a data directory. */
+export const LOCK = '.lock';
 
 /** What meta.properties says. */
 export interface DirMeta {
@@ -32,65 +28,6 @@ export function randomUuid(): string {
   for (;;) {
     const text = randomBytes(16).toString('base64url');
     if (!text.startsWith('-')) return text;
-  }
-}
-
-/**
- * Takes the lock of a directory. Only for the real disk: a memory disk has one user.
- * @returns a function that gives it back
- * @throws ConfigError another live process holds it
- */
-export function lockDir(dir: string): () => void {
-  const path = join(dir, LOCK);
-  const mine = `${process.pid} ${startOf(process.pid)}\n`;
-  for (let attempt = 0; attempt < 3; attempt++) {
-    const draft = `${path}.${process.pid}`;
-    try {
-      writeFileSync(draft, mine);
-      // A link appears whole or not at all: nobody ever reads a half-written lock.
-      linkSync(draft, path);
-      return () => {
-        if (existsSync(path) && readFileSync(path, 'utf8') === mine) unlinkSync(path);
-      };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-        throw new AppError('STORAGE', `cannot lock ${dir}: ${errorText(error)}`, { fix: 'make the directory writable for this user', cause: error });
-      }
-      const holder = holderOf(path);
-      if (holder !== null) {
-        throw new ConfigError(`${dir} is in use by process ${holder}`, { fix: 'stop that broker, or give this one another log.dirs' });
-      }
-      unlinkSync(path);
-    } finally {
-      if (existsSync(draft)) unlinkSync(draft);
-    }
-  }
-  throw new ConfigError(`${dir} cannot be locked: others keep taking it`, { fix: 'start one broker per directory' });
-}
-
-/** The live process that holds a lock file, or null. */
-function holderOf(path: string): number | null {
-  const [pid, start] = existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ') : [];
-  const id = Number(pid);
-  if (!Number.isInteger(id) || id <= 0) return null;
-  return startOf(id) !== '' && startOf(id) === (start ?? '') ? id : null;
-}
-
-/** Something that tells two processes with one id apart: the start time from /proc, or "alive" where there is none. */
-function startOf(pid: number): string {
-  try {
-    return (
-      readFileSync(`/proc/${pid}/stat`, 'utf8')
-        .replace(/^.*\) /s, '')
-        .split(' ')[19] ?? ''
-    );
-  } catch {
-    try {
-      process.kill(pid, 0);
-      return existsSync('/proc/self/stat') ? '' : 'alive';
-    } catch {
-      return '';
-    }
   }
 }
 
