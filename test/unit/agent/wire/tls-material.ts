@@ -1,11 +1,12 @@
 /**
- * Keys, certificates and stores for tests of TLS, made once a run with openssl (and keytool where there is one): an
- * authority, a server's certificate, one that has expired.
+ * Keys, certificates and stores for tests of TLS, made once a run: an authority, a server's certificate, one that has
+ * expired, and an authority that signed nothing.
  */
-import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import forge from 'node-forge';
 
 export const PASSWORD = 'changeit';
 
@@ -24,56 +25,70 @@ export interface TlsMaterial {
   remove(): void;
 }
 
-function openssl(dir: string, line: string): void {
-  execFileSync('openssl', line.split(' '), { cwd: dir, stdio: 'pipe' });
+interface Pair {
+  readonly privateKey: forge.pki.rsa.PrivateKey;
+  readonly publicKey: forge.pki.rsa.PublicKey;
 }
 
-function authority(dir: string, name: string): void {
-  openssl(dir, `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ${name}.key -out ${name}.pem -days 3650 -subj /CN=${name}`);
+function keyPair(): Pair {
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  const key = forge.pki.privateKeyFromPem(privateKey) as forge.pki.rsa.PrivateKey;
+  return { privateKey: key, publicKey: forge.pki.setRsaPublicKey(key.n, key.e) };
 }
 
-export function hasTool(name: string): boolean {
-  try {
-    execFileSync('which', [name], { stdio: 'pipe' });
-    return true;
-  } catch {
-    return false;
-  }
+interface Wanted {
+  readonly name: string;
+  readonly pair: Pair;
+  readonly years: readonly [from: number, to: number];
+  /** Absent = signed by itself, as an authority is. */
+  readonly signer?: { readonly name: string; readonly pair: Pair };
+}
+
+let serial = 1;
+function certificate({ name, pair, years, signer }: Wanted): forge.pki.Certificate {
+  const made = forge.pki.createCertificate();
+  const subject = (cn: string): forge.pki.CertificateField[] => [{ name: 'commonName', value: cn }];
+  made.publicKey = pair.publicKey;
+  made.serialNumber = `0${serial++}`;
+  made.validity.notBefore = new Date(Date.UTC(years[0], 0, 1));
+  made.validity.notAfter = new Date(Date.UTC(years[1], 0, 1));
+  made.setSubject(subject(name));
+  made.setIssuer(subject(signer?.name ?? name));
+  if (signer === undefined) made.setExtensions([{ name: 'basicConstraints', cA: true, critical: true }]);
+  made.sign((signer?.pair ?? pair).privateKey, forge.md.sha256.create());
+  return made;
+}
+
+function pkcs12(key: Pair | null, certificates: forge.pki.Certificate[]): Buffer {
+  const store = forge.pkcs12.toPkcs12Asn1((key?.privateKey ?? null) as forge.pki.rsa.PrivateKey, certificates, PASSWORD, { algorithm: 'aes256' });
+  return Buffer.from(forge.asn1.toDer(store).getBytes(), 'binary');
 }
 
 export function makeTlsMaterial(): TlsMaterial {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-tls-'));
-  const at = (name: string): string => path.join(dir, name);
-  authority(dir, 'ca');
-  authority(dir, 'stranger');
-  openssl(dir, 'req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=agent.example');
-  openssl(dir, 'x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 3650');
-  // `openssl ca` is the only command of older releases that sets both dates.
-  fs.writeFileSync(
-    at('ca.cnf'),
-    ['[ca]', 'default_ca=d', '[d]', 'database=index.txt', 'serial=serial', 'default_md=sha256', 'policy=p', 'unique_subject=no', '[p]', 'CN=supplied'].join(
-      '\n',
-    ),
-  );
-  fs.writeFileSync(at('index.txt'), '');
-  fs.writeFileSync(at('serial'), '10\n');
-  openssl(
-    dir,
-    'ca -batch -config ca.cnf -cert ca.pem -keyfile ca.key -in server.csr -out expired.pem -outdir . -notext -startdate 20200101000000Z -enddate 20210101000000Z',
-  );
-  for (const name of ['server', 'expired']) {
-    openssl(dir, `pkcs12 -export -inkey server.key -in ${name}.pem -certfile ca.pem -name agent -out ${name}.p12 -passout pass:${PASSWORD}`);
-  }
-  openssl(dir, `pkcs12 -export -nokeys -in ca.pem -out trust.p12 -passout pass:${PASSWORD}`);
-  fs.writeFileSync(at('both.pem'), fs.readFileSync(at('server.key'), 'utf8') + fs.readFileSync(at('server.pem'), 'utf8'));
+  const put = (name: string, bytes: Buffer | string): string => {
+    fs.writeFileSync(path.join(dir, name), bytes);
+    return path.join(dir, name);
+  };
+  const [authority, server, other] = [keyPair(), keyPair(), keyPair()];
+  const now: readonly [number, number] = [2020, 2099];
+  const ca = certificate({ name: 'ca', pair: authority, years: now });
+  const signer = { name: 'ca', pair: authority };
+  const valid = certificate({ name: 'agent.example', pair: server, years: now, signer });
+  const expired = certificate({ name: 'agent.example', pair: server, years: [2020, 2021], signer });
+  const { pki } = forge;
   return {
     dir,
-    keyStore: at('server.p12'),
-    keyStorePem: at('both.pem'),
-    trustStore: at('trust.p12'),
-    trustStorePem: at('ca.pem'),
-    expired: at('expired.p12'),
-    stranger: at('stranger.pem'),
+    keyStore: put('server.p12', pkcs12(server, [valid, ca])),
+    keyStorePem: put('both.pem', pki.privateKeyToPem(server.privateKey) + pki.certificateToPem(valid)),
+    trustStore: put('trust.p12', pkcs12(null, [ca])),
+    trustStorePem: put('ca.pem', pki.certificateToPem(ca)),
+    expired: put('expired.p12', pkcs12(server, [expired, ca])),
+    stranger: put('stranger.pem', pki.certificateToPem(certificate({ name: 'stranger', pair: other, years: now }))),
     remove: () => fs.rmSync(dir, { recursive: true, force: true }),
   };
 }
