@@ -3,13 +3,20 @@
  * through real sockets, on a disk in memory that fails on demand.
  */
 import { afterEach, describe, expect, test } from 'vitest';
+import { OFFSETS_TOPIC } from '../../src/broker/storage/topics.ts';
+import { AddPartitionsToTxn } from '../../src/kafka/apis/add-partitions-to-txn.ts';
 import { CreateTopics } from '../../src/kafka/apis/create-topics.ts';
+import { EndTxn } from '../../src/kafka/apis/end-txn.ts';
 import { IncrementalAlterConfigs } from '../../src/kafka/apis/incremental-alter-configs.ts';
+import { InitProducerId } from '../../src/kafka/apis/init-producer-id.ts';
+import { OffsetCommit } from '../../src/kafka/apis/offset-commit.ts';
+import type { KafkaConnection } from '../../src/kafka/client/connection.ts';
 import { ManualClock } from '../../src/lib/clock.ts';
 import { MemoryDisk } from '../../src/lib/memory-disk.ts';
-import { batchOf, fetchFrom, produceTo, readAll, TestBroker } from './broker-harness.ts';
+import { batchOf, eventually, fetchFrom, produceTo, readAll, TestBroker } from './broker-harness.ts';
 
 const STORAGE_ERROR = 56;
+const UNAVAILABLE = 15;
 const ends: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0)) await end();
@@ -85,6 +92,125 @@ describe('topics through crashes', () => {
     expect((await readAll(client, 't', 0)).map(({ value }) => value)).toEqual(['a', 'b']);
     expect((await topics.remove('t')).errorCode).toBe(0);
     expect((await fetchFrom(client, 't', 0, 0)).errorCode).toBe(3);
+  });
+});
+
+describe('coordinators on a disk that refuses', () => {
+  const commit = async (client: KafkaConnection, committedOffset: number): Promise<number | undefined> => {
+    const answer = await client.call(OffsetCommit, {
+      groupId: 'g',
+      generationIdOrMemberEpoch: -1,
+      memberId: '',
+      groupInstanceId: null,
+      retentionTimeMs: -1,
+      topics: [{ name: 't', partitions: [{ partitionIndex: 0, committedOffset, committedLeaderEpoch: -1, committedMetadata: '', commitTimestamp: -1 }] }],
+    });
+    return answer.topics[0]?.partitions[0]?.errorCode;
+  };
+  const committed = ({ broker }: { readonly broker: TestBroker }): number | undefined =>
+    broker.running.broker.groupState.fetchOffsets('g', { topics: null, requireStable: false })[0]?.partitions[0]?.committedOffset;
+  const beginTransaction = async (client: KafkaConnection) => {
+    const { producerId, producerEpoch } = await client.call(InitProducerId, { transactionalId: 'x', transactionTimeoutMs: 60_000 });
+    const added = await client.call(AddPartitionsToTxn, {
+      v3AndBelowTransactionalId: 'x',
+      v3AndBelowProducerId: producerId,
+      v3AndBelowProducerEpoch: producerEpoch,
+      v3AndBelowTopics: [{ name: 't', partitions: [0] }],
+    });
+    expect(added.resultsByTopicV3AndBelow[0]?.resultsByPartition[0]?.partitionErrorCode).toBe(0);
+    const batch = batchOf(['in'], { producerId, producerEpoch, baseSequence: 0, transactional: true });
+    expect((await produceTo(client, 't', 0, batch, { transactionalId: 'x' })).errorCode).toBe(0);
+    return { transactionalId: 'x', producerId, producerEpoch };
+  };
+
+  test('a commit whose sync failed once is durable when it is answered', async () => {
+    const { broker, disk, client } = await onMemory();
+    await broker.topic('t');
+    expect(await commit(client, 4)).toBe(0);
+    disk.failNext('sync', 'EIO', { path: OFFSETS_TOPIC });
+    expect(await commit(client, 5)).toBe(0);
+    expect(committed(await afterCrash(disk))).toBe(5);
+  });
+
+  test('one that cannot be stored is refused, the connection stays, and the log tells later what memory says', async () => {
+    const { broker, disk, clock, client } = await onMemory();
+    await broker.topic('t');
+    expect(await commit(client, 4)).toBe(0);
+    disk.failNext('sync', 'EIO', { path: OFFSETS_TOPIC, times: 2 });
+    expect(await commit(client, 5)).toBe(UNAVAILABLE);
+    await clock.advance(1000);
+    disk.failNext('write', 'ENOSPC', { path: OFFSETS_TOPIC });
+    expect(await commit(client, 6)).toBe(UNAVAILABLE);
+    expect(await commit(client, 7)).toBe(0);
+    expect(committed(await afterCrash(disk))).toBe(7);
+  });
+
+  test('metadata: a topic whose record was lost by a failed sync is there all the same', async () => {
+    const { broker, disk, client } = await onMemory();
+    disk.failNext('sync', 'EIO', { path: 'millrace.metadata' });
+    await broker.topic('a');
+    disk.failNext('sync', 'EIO', { path: 'millrace.metadata', times: 2 });
+    const refused = await broker.running.broker.topics.create('b', { partitions: 1, overrides: {} });
+    expect(refused.errorCode).toBe(STORAGE_ERROR);
+    await broker.running.broker.topics.create('kick', { partitions: 1, overrides: {} });
+    await broker.topic('c');
+    await produceTo(client, 'a', 0, batchOf(['x']));
+    const next = await afterCrash(disk);
+    expect(next.broker.running.broker.topics.get('c')).toBeDefined();
+    expect((await readAll(next.client, 'a', 0)).map(({ value }) => value)).toEqual(['x']);
+  });
+
+  test('a decided transaction ends as soon as the disk takes its markers', async () => {
+    const { broker, disk, clock, client } = await onMemory();
+    await broker.topic('t');
+    const producer = await beginTransaction(client);
+    disk.failNext('write', 'ENOSPC', { path: '/t-0/', times: 2 });
+    expect((await client.call(EndTxn, { ...producer, producerId: producer.producerId, committed: true })).errorCode).toBe(0);
+    expect(await readAll(client, 't', 0, { committed: true })).toEqual([]);
+    await clock.advance(1000);
+    await clock.advance(1000);
+    await eventually(async () => (await readAll(client, 't', 0, { committed: true })).length === 1, 'the marker');
+    expect(broker.running.broker.transactionState.describe('x').transactionState).toBe('CompleteCommit');
+  });
+
+  test('a broker starts although it cannot end a transaction yet', async () => {
+    const { broker, disk, client } = await onMemory();
+    await broker.topic('t');
+    const producer = await beginTransaction(client);
+    disk.failNext('write', 'ENOSPC', { path: '/t-0/', times: 1 });
+    await client.call(EndTxn, { ...producer, committed: true });
+    disk.failNext('write', 'ENOSPC', { path: '/t-0/0', times: 1 });
+    const next = await afterCrash(disk);
+    await next.clock.advance(1000);
+    await eventually(async () => (await readAll(next.client, 't', 0, { committed: true })).length === 1, 'the marker');
+  });
+
+  test('producer ids on a full disk: refused without closing the connection', async () => {
+    const { disk, client } = await onMemory();
+    disk.failNext('write', 'ENOSPC', { path: 'millrace.metadata' });
+    expect((await client.call(InitProducerId, { transactionalId: null, transactionTimeoutMs: 1000 })).errorCode).toBe(UNAVAILABLE);
+    expect((await client.call(InitProducerId, { transactionalId: null, transactionTimeoutMs: 1000 })).errorCode).toBe(0);
+  });
+
+  test('a stop on a disk that takes nothing ends, and what was acknowledged is there afterwards', async () => {
+    const { broker, disk, client } = await onMemory();
+    await broker.topic('t');
+    await produceTo(client, 't', 0, batchOf(['kept']));
+    disk.readOnly = true;
+    await broker.stop();
+    disk.readOnly = false;
+    const next = await onMemory({}, disk);
+    expect((await readAll(next.client, 't', 0)).map(({ value }) => value)).toEqual(['kept']);
+  });
+
+  test('committed offsets of a topic that went just before a crash are forgotten at the next start', async () => {
+    const { broker, disk, client } = await onMemory();
+    await broker.topic('t');
+    expect(await commit(client, 5)).toBe(0);
+    disk.failNext('write', 'ENOSPC', { path: OFFSETS_TOPIC });
+    await broker.running.broker.topics.remove('t');
+    const next = await afterCrash(disk);
+    expect(committed(next)).toBeUndefined();
   });
 });
 

@@ -309,6 +309,11 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     return fetchOffsets(this.#groups.get(groupId), query);
   }
 
+  /** Topics of which offsets are committed. */
+  topics(): string[] {
+    return [...new Set([...this.#groups.values()].flatMap(({ offsets }) => [...offsets.all.keys()]))];
+  }
+
   /** For metrics and the console. */
   get all(): ReadonlyMap<string, Group> {
     return this.#groups;

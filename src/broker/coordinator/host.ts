@@ -3,7 +3,8 @@
  * Everything up to `apply` is one synchronous step, so commands never interleave.
  *
  * If the records cannot be stored, nothing is applied, the callers get the error, and the machine is told to give up
- * what it had begun (`abandon`).
+ * what it had begun (`abandon`). Effects are owed from the moment their decision is applied: when the disk refuses, they
+ * are tried again until they succeed.
  */
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Decision, Machine, Ticket } from './machine.ts';
@@ -19,16 +20,18 @@ export interface StateLog<Rec> {
 export interface HostOptions<Reply, Rec, Effect> {
   readonly log: StateLog<Rec>;
   readonly clock: Clock;
-  /** Carries out an effect, after the records of its decision are durable; the answer waits for it. */
+  /** Carries out an effect, after the records of its decision are durable; the answer waits for it. Called again when it rejects. */
   readonly perform?: (effect: Effect) => Promise<void>;
   /** What the machine does about a decision that could not be stored; its records are not stored either if that fails too. */
   readonly abandon?: (decision: Decision<Reply, Rec, Effect>, now: number) => Decision<Reply, Rec, Effect>;
-  /** A tick or its effects failed; there is no caller to tell. */
+  /** A tick or an effect failed; there is no caller to tell. */
   readonly onError: (error: unknown) => void;
 }
 
 /** Longest time between two looks at the wall clock: it may be set, and a timer would not notice. */
 const MAX_SLEEP_MS = 60_000;
+/** Pause before effects are tried again that the disk refused. */
+const RETRY_MS = 1000;
 
 interface Waiting<Reply> {
   readonly resolve: (reply: Reply) => void;
@@ -42,6 +45,8 @@ export class Host<Command extends { readonly kind: string }, Reply, Rec, Effect 
   #lastTicket = 0;
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
+  /** Effects that wait for their next attempt. */
+  readonly #later = new Set<Timer>();
   #stopped = false;
 
   constructor(machine: Machine<Command | { readonly kind: 'tick' }, Reply, Rec, Effect>, options: HostOptions<Reply, Rec, Effect>) {
@@ -91,6 +96,7 @@ export class Host<Command extends { readonly kind: string }, Reply, Rec, Effect 
   stop(reason: Error): void {
     this.#stopped = true;
     this.#timer?.cancel();
+    for (const timer of this.#later) timer.cancel();
     for (const ticket of [...this.#waiting.keys()]) this.#take(ticket)?.reject(reason);
   }
 
@@ -127,13 +133,42 @@ export class Host<Command extends { readonly kind: string }, Reply, Rec, Effect 
     if (decision.records.length > 0 || decision.effects) {
       try {
         await this.#options.log.durable();
-        for (const effect of decision.effects ?? []) await this.#options.perform?.(effect);
       } catch (error) {
         for (const [ticket] of decision.wake ?? []) this.#take(ticket)?.reject(error);
+        if (decision.effects) this.#performLater(decision.effects);
         throw error;
       }
+      if (decision.effects) await this.perform(decision.effects);
     }
     this.#answer(decision);
+  }
+
+  /**
+   * Carries out effects whose decision is durable. It stands whatever becomes of them now: who asked for it is answered,
+   * and what the disk refused is tried again.
+   */
+  async perform(effects: readonly Effect[]): Promise<void> {
+    for (const [i, effect] of effects.entries()) {
+      try {
+        await this.#options.perform?.(effect);
+      } catch (error) {
+        this.#options.onError(error);
+        this.#performLater(effects.slice(i));
+        return;
+      }
+    }
+  }
+
+  #performLater(effects: readonly Effect[]): void {
+    if (this.#stopped) return;
+    const timer = this.#options.clock.after(RETRY_MS, () => {
+      this.#later.delete(timer);
+      this.#options.log.durable().then(
+        () => this.perform(effects),
+        () => this.#performLater(effects),
+      );
+    });
+    this.#later.add(timer);
   }
 
   #answer({ wake }: Decision<Reply, Rec, Effect>): void {

@@ -6,9 +6,12 @@
  * When it is safe: `durable` resolves after fdatasync. It grows by one record per change and is rewritten at start when
  * most of it is outdated: the live records go into a fresh segment behind the old ones, are synced, and only then the old
  * segments are deleted; a crash in between leaves both, and replaying both gives the same state.
+ *
+ * After a failed sync the log is cut back to what is durable, and what was appended since (memory has applied it) is
+ * written again: at once, and when that fails too, with the next change.
  */
 import type { Clock } from '../../lib/clock.ts';
-import type { FileSystem } from '../../lib/files.ts';
+import { type FileSystem, StorageError } from '../../lib/files.ts';
 import { batches } from '../../records/batch.ts';
 import { BatchBuilder } from '../../records/builder.ts';
 import { RecordCursor } from '../../records/cursor.ts';
@@ -31,6 +34,10 @@ export interface MetadataLogOptions {
 export class MetadataLog implements StateLog<StateRecord> {
   readonly #options: MetadataLogOptions;
   #log: Log | undefined;
+  /** Batches not known to be durable, oldest first, and how often the log had been cut back when each was written. */
+  #tail: { readonly bytes: Buffer; readonly end: number; readonly cuts: number }[] = [];
+  #cuts = 0;
+  #healing: Promise<void> | null = null;
 
   constructor(options: MetadataLogOptions) {
     this.#options = options;
@@ -49,12 +56,51 @@ export class MetadataLog implements StateLog<StateRecord> {
     const now = this.#options.clock.now();
     const builder = new BatchBuilder();
     for (const { key, value } of records) builder.append(key, value, now);
-    const { firstOffset } = this.#open.append(builder.finish());
+    // A disk that refused before is asked again; whoever comes next finds out.
+    if (this.#open.failure) this.#heal().catch(() => {});
+    this.#restore();
+    const bytes = builder.finish();
+    const { firstOffset, lastOffset } = this.#open.append(bytes);
+    this.#tail.push({ bytes, end: lastOffset + 1, cuts: this.#cuts });
     return records.map((_, i) => firstOffset + i);
   }
 
-  durable(): Promise<void> {
-    return this.#open.sync();
+  async durable(): Promise<void> {
+    try {
+      await this.#sync();
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      await this.#heal();
+      await this.#sync();
+    }
+  }
+
+  async #sync(): Promise<void> {
+    this.#restore();
+    const upTo = this.#open.nextOffset;
+    await this.#open.sync();
+    this.#tail = this.#tail.filter(({ end }) => end > upTo);
+  }
+
+  /** Writes again what a failed sync took. @throws StorageError */
+  #restore(): void {
+    for (const [i, { bytes, cuts }] of this.#tail.entries()) {
+      if (cuts !== this.#cuts) this.#tail[i] = { bytes, end: this.#open.append(bytes).lastOffset + 1, cuts: this.#cuts };
+    }
+  }
+
+  /** Cuts the log back to what is durable. @throws StorageError */
+  #heal(): Promise<void> {
+    this.#healing ??= this.#healNow().finally(() => {
+      this.#healing = null;
+    });
+    return this.#healing;
+  }
+
+  async #healNow(): Promise<void> {
+    if (!this.#open.failure) return;
+    await this.#open.heal();
+    this.#cuts++;
   }
 
   /** Tells every record, oldest first. */

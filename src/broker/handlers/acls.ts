@@ -8,6 +8,7 @@ import { DescribeAcls } from '../../kafka/apis/describe-acls.ts';
 import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
 import { type AclBinding, type AclFilter, CLUSTER_NAME, isConcrete, matchesFilter, OPERATION, RESOURCE } from '../auth/acl.ts';
 import { handle, type RequestContext } from '../request.ts';
+import { unlessDiskRefuses } from './refusing-disk.ts';
 
 const NO_AUTHORIZER = 'No Authorizer is configured.';
 
@@ -70,8 +71,13 @@ export const createAcls = handle(CreateAcls, async (request, context) => {
     const bad = !isConcrete(binding) ? 'Every field of an ACL must be concrete.' : principalError(binding.principal);
     return { errorCode: bad ? ErrorCode.INVALID_REQUEST : ErrorCode.NONE, errorMessage: bad };
   });
-  await context.broker.changeMetadata({ kind: 'create-acls', bindings: bindings.filter((_, i) => results[i]?.errorCode === ErrorCode.NONE) });
-  return { results };
+  const good = bindings.filter((_, i) => results[i]?.errorCode === ErrorCode.NONE);
+  const stored = context.broker.changeMetadata({ kind: 'create-acls', bindings: good });
+  return unlessDiskRefuses(
+    stored.then(() => ({ results })),
+    context,
+    (text) => ({ results: results.map(() => ({ errorCode: ErrorCode.KAFKA_STORAGE_ERROR, errorMessage: text })) }),
+  );
 });
 
 function principalError(principal: string): string | null {
@@ -83,7 +89,11 @@ export const deleteAcls = handle(DeleteAcls, async (request, context) => {
   if (refused.errorCode !== ErrorCode.NONE) return { filterResults: request.filters.map(() => ({ ...refused, matchingAcls: [] })) };
   const known = [...context.broker.metadata.acls];
   const matches = request.filters.map((filter) => known.filter((binding) => matchesFilter(binding, filterOf(filter))));
-  await context.broker.changeMetadata({ kind: 'delete-acls', bindings: [...new Set(matches.flat())] });
+  const stored = context.broker.changeMetadata({ kind: 'delete-acls', bindings: [...new Set(matches.flat())] });
+  const { errorCode } = await unlessDiskRefuses(stored, context, () => ({ errorCode: ErrorCode.KAFKA_STORAGE_ERROR }));
+  if (errorCode !== ErrorCode.NONE) {
+    return { filterResults: request.filters.map(() => ({ errorCode, errorMessage: errorMessage(errorCode), matchingAcls: [] })) };
+  }
   const filterResults = matches.map((bindings) => ({
     errorCode: ErrorCode.NONE,
     errorMessage: null,

@@ -11,6 +11,7 @@ import { BROKER_PROPERTIES, isDynamicBrokerKey } from '../broker-config.ts';
 import { handle, type RequestContext } from '../request.ts';
 import { configText, TOPIC_PROPERTIES, topicConfigError, valueError } from '../topic-config.ts';
 import { CONFIG_RESOURCE } from './config-resources.ts';
+import { unlessDiskRefuses } from './refusing-disk.ts';
 
 const OP = { set: 0, delete: 1, append: 2, subtract: 3 } as const;
 
@@ -72,8 +73,9 @@ async function alterOne(resource: Resource, validateOnly: boolean, context: Requ
     const refusal = applyChange(next, change, target);
     if (refusal) return refusal;
   }
-  if (!validateOnly) await target.store(next);
-  return null;
+  if (validateOnly) return null;
+  const stored = target.store(next).then(() => null);
+  return unlessDiskRefuses(stored, context, (message) => ({ errorCode: ErrorCode.KAFKA_STORAGE_ERROR, message }));
 }
 
 function applyChange(next: Record<string, string>, { name, value, configOperation = OP.set }: Change, target: Target): Refusal | null {

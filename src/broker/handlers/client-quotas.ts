@@ -6,6 +6,7 @@ import type { RequestOf } from '../../kafka/schema.ts';
 import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
 import type { QuotaEntity } from '../coordinator/metadata.ts';
 import { handle } from '../request.ts';
+import { unlessDiskRefuses } from './refusing-disk.ts';
 
 const MATCH = { exact: 0, byDefault: 1, any: 2 } as const;
 const TYPES = ['user', 'client-id', 'ip'];
@@ -36,16 +37,18 @@ function covers({ entityType, matchType, match }: Component, entity: readonly Qu
 
 type Entry = RequestOf<typeof AlterClientQuotas>['entries'][number];
 
-export const alterClientQuotas = handle(AlterClientQuotas, async ({ entries, validateOnly }, { broker, client }) => {
+export const alterClientQuotas = handle(AlterClientQuotas, async ({ entries, validateOnly }, context) => {
+  const { broker, client } = context;
   const may = broker.authorizer.allowed(client, OPERATION.alterConfigs, RESOURCE.cluster, CLUSTER_NAME);
   const results = [];
   for (const entry of entries) {
     const problem = may ? problemOf(entry) : null;
-    const errorCode = may ? (problem ? ErrorCode.INVALID_REQUEST : ErrorCode.NONE) : ErrorCode.CLUSTER_AUTHORIZATION_FAILED;
+    let errorCode: number = may ? (problem ? ErrorCode.INVALID_REQUEST : ErrorCode.NONE) : ErrorCode.CLUSTER_AUTHORIZATION_FAILED;
     if (errorCode === ErrorCode.NONE && !validateOnly) {
       const entity = entry.entity.map(({ entityType, entityName }) => ({ type: entityType, name: entityName }));
       const values = Object.fromEntries(entry.ops.map(({ key, value, remove }) => [key, remove ? null : value]));
-      await broker.changeMetadata({ kind: 'alter-quota', entity, values });
+      const refused = { errorCode: ErrorCode.KAFKA_STORAGE_ERROR };
+      ({ errorCode } = await unlessDiskRefuses(broker.changeMetadata({ kind: 'alter-quota', entity, values }), context, () => refused));
     }
     results.push({ errorCode, errorMessage: problem ?? (errorCode === ErrorCode.NONE ? null : errorMessage(errorCode)), entity: entry.entity });
   }

@@ -6,6 +6,7 @@ import { DeleteRecords } from '../../kafka/apis/delete-records.ts';
 import { ErrorCode } from '../../kafka/errors.ts';
 import { OPERATION, RESOURCE } from '../auth/acl.ts';
 import { handle, type RequestContext } from '../request.ts';
+import { unlessDiskRefuses } from './refusing-disk.ts';
 
 export const deleteRecords = handle(DeleteRecords, async (request, context) => {
   const topics = [];
@@ -17,7 +18,8 @@ export const deleteRecords = handle(DeleteRecords, async (request, context) => {
   return { topics };
 });
 
-async function deleteBefore(name: string, index: number, offset: number, { broker, client }: RequestContext) {
+async function deleteBefore(name: string, index: number, offset: number, context: RequestContext) {
+  const { broker, client } = context;
   const none = (errorCode: number) => ({ errorCode, lowWatermark: -1 });
   if (!broker.authorizer.allowed(client, OPERATION.delete, RESOURCE.topic, name)) return none(ErrorCode.TOPIC_AUTHORIZATION_FAILED);
   const topic = broker.topics.get(name);
@@ -27,7 +29,10 @@ async function deleteBefore(name: string, index: number, offset: number, { broke
   if (!topic.config['cleanup.policy'].includes('delete')) return none(ErrorCode.POLICY_VIOLATION);
   const target = offset === -1 ? partition.highWatermark : offset;
   if (target < 0 || target > partition.highWatermark) return none(ErrorCode.OFFSET_OUT_OF_RANGE);
-  await broker.topics.raiseLogStart(partition, target);
+  const raised = broker.topics.raiseLogStart(partition, target).then(() => ErrorCode.NONE);
+  const errorCode = await unlessDiskRefuses<number, number>(raised, context, () => ErrorCode.KAFKA_STORAGE_ERROR);
+  if (errorCode !== ErrorCode.NONE) return none(errorCode);
+  if (broker.topics.partition(name, index) !== partition) return none(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
   broker.purgatory.wake(partition);
   return { errorCode: ErrorCode.NONE, lowWatermark: partition.logStartOffset };
 }

@@ -7,6 +7,7 @@ import { ErrorCode } from '../../kafka/errors.ts';
 import { OPERATION, RESOURCE } from '../auth/acl.ts';
 import { handle } from '../request.ts';
 import { groupOperations } from './authorized-operations.ts';
+import { unlessDiskRefuses } from './refusing-disk.ts';
 
 export const describeGroups = handle(DescribeGroups, (request, context) => {
   const { broker, client } = context;
@@ -25,15 +26,22 @@ export const listGroups = handle(ListGroups, (request, { broker, client }) => ({
   groups: broker.groupState.list(request).filter(({ groupId }) => broker.authorizer.allowed(client, OPERATION.describe, RESOURCE.group, groupId)),
 }));
 
-export const deleteGroups = handle(DeleteGroups, async (request, { broker, client }) => {
+export const deleteGroups = handle(DeleteGroups, async (request, context) => {
+  const { broker, client } = context;
   const may = (groupId: string): boolean => broker.authorizer.allowed(client, OPERATION.delete, RESOURCE.group, groupId);
-  const { results } = await broker.groups.run({ kind: 'delete-groups', groups: request.groupsNames.filter(may) });
+  const groups = request.groupsNames.filter(may);
+  const { results } = await unlessDiskRefuses(broker.groups.run({ kind: 'delete-groups', groups }), context, () => ({
+    results: groups.map((groupId) => ({ groupId, errorCode: ErrorCode.COORDINATOR_NOT_AVAILABLE })),
+  }));
   const refused = request.groupsNames.filter((groupId) => !may(groupId)).map((groupId) => ({ groupId, errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED }));
   return { results: [...results, ...refused] };
 });
 
-export const offsetDelete = handle(OffsetDelete, (request, { broker, client }) => {
+export const offsetDelete = handle(OffsetDelete, (request, context) => {
+  const { broker, client } = context;
   if (!broker.authorizer.allowed(client, OPERATION.delete, RESOURCE.group, request.groupId))
     return { errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED, topics: [] };
-  return broker.groups.run({ kind: 'delete-offsets', request, exists: (topic, partition) => broker.topics.partition(topic, partition) !== undefined });
+  const exists = (topic: string, partition: number): boolean => broker.topics.partition(topic, partition) !== undefined;
+  const answer = broker.groups.run({ kind: 'delete-offsets', request, exists });
+  return unlessDiskRefuses(answer, context, () => ({ errorCode: ErrorCode.COORDINATOR_NOT_AVAILABLE, topics: [] }));
 });

@@ -6,7 +6,7 @@ import { ListOffsets } from '../../kafka/apis/list-offsets.ts';
 import { ErrorCode } from '../../kafka/errors.ts';
 import { OPERATION, RESOURCE } from '../auth/acl.ts';
 import { handle, type RequestContext } from '../request.ts';
-import type { Partition } from '../storage/partition.ts';
+import { type Partition, readErrorCode } from '../storage/partition.ts';
 
 const LATEST = -1;
 const EARLIEST = -2;
@@ -36,11 +36,15 @@ function answer(topic: string, asked: Asked, readCommitted: boolean, { broker, c
   const fenced = partition.epochError(asked.currentLeaderEpoch);
   if (fenced !== ErrorCode.NONE) return none(fenced);
   if (asked.timestamp < 0 && !((SPECIAL_SINCE[asked.timestamp] ?? Number.POSITIVE_INFINITY) <= version)) return none(ErrorCode.UNSUPPORTED_VERSION);
-  if (version === 0) return { ...none(ErrorCode.NONE), oldStyleOffsets: oldStyle(partition, asked) };
-  const found = lookUp(partition, asked.timestamp, readCommitted);
-  // Versions below 4 cannot carry an epoch.
-  const leaderEpoch = version < 4 || found.offset < 0 ? -1 : partition.epochOf(found.offset);
-  return { ...none(ErrorCode.NONE), ...found, leaderEpoch };
+  try {
+    if (version === 0) return { ...none(ErrorCode.NONE), oldStyleOffsets: oldStyle(partition, asked) };
+    const found = lookUp(partition, asked.timestamp, readCommitted);
+    // Versions below 4 cannot carry an epoch.
+    const leaderEpoch = version < 4 || found.offset < 0 ? -1 : partition.epochOf(found.offset);
+    return { ...none(ErrorCode.NONE), ...found, leaderEpoch };
+  } catch (error) {
+    return none(readErrorCode(error));
+  }
 }
 
 function lookUp(partition: Partition, timestamp: number, readCommitted: boolean): { readonly offset: number; readonly timestamp: number } {

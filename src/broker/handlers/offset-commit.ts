@@ -6,6 +6,7 @@ import { OPERATION, RESOURCE } from '../auth/acl.ts';
 import { partitionFor } from '../coordinator/machine.ts';
 import { handle, type RequestContext } from '../request.ts';
 import { OFFSETS_TOPIC } from '../storage/topics.ts';
+import { unlessDiskRefuses } from './refusing-disk.ts';
 
 interface Topic {
   readonly name: string;
@@ -15,7 +16,8 @@ interface Topic {
 export const offsetCommit = handle(OffsetCommit, (request, context) => {
   const refused = refusal(request.groupId, context);
   if (refused !== ErrorCode.NONE) return { topics: refuse(request.topics, refused) };
-  return context.broker.groups.run({ kind: 'commit', request, exists: existence(context) });
+  const answer = context.broker.groups.run({ kind: 'commit', request, exists: existence(context) });
+  return unlessDiskRefuses(answer, context, () => ({ topics: refuse(request.topics, ErrorCode.COORDINATOR_NOT_AVAILABLE) }));
 });
 
 /** TxnOffsetCommit (key 28): offsets that count when their transaction commits; answered when they are on disk. */
@@ -28,7 +30,8 @@ export const txnOffsetCommit = handle(TxnOffsetCommit, async (request, context) 
   const offsets = partitionFor(groupId, broker.config.own['offsets.topic.num.partitions']);
   const fenced = broker.transactionState.verifyPartition({ transactionalId, producerId, epoch }, OFFSETS_TOPIC, offsets);
   if (fenced !== ErrorCode.NONE) return { topics: refuse(request.topics, fenced) };
-  return broker.groups.run({ kind: 'txn-commit', request, exists: existence(context) });
+  const answer = broker.groups.run({ kind: 'txn-commit', request, exists: existence(context) });
+  return unlessDiskRefuses(answer, context, () => ({ topics: refuse(request.topics, ErrorCode.COORDINATOR_NOT_AVAILABLE) }));
 });
 
 function refusal(groupId: string, { broker, client }: RequestContext): number {

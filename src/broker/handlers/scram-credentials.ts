@@ -9,6 +9,7 @@ import type { RequestOf } from '../../kafka/schema.ts';
 import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
 import { credentialFromSalted, type ScramMechanism } from '../auth/scram.ts';
 import { handle, type RequestContext } from '../request.ts';
+import { unlessDiskRefuses } from './refusing-disk.ts';
 
 const MECHANISMS: Readonly<Record<number, ScramMechanism>> = { 1: 'SCRAM-SHA-256', 2: 'SCRAM-SHA-512' };
 const MIN_ITERATIONS = 4096;
@@ -62,8 +63,9 @@ export const alterUserScramCredentials = handle(AlterUserScramCredentials, async
 
 async function alterUser(
   changes: readonly (Upsertion | Deletion)[],
-  { broker, client }: RequestContext,
+  context: RequestContext,
 ): Promise<{ readonly errorCode: number; readonly message: string }> {
+  const { broker, client } = context;
   if (!broker.authorizer.allowed(client, OPERATION.alter, RESOURCE.cluster, CLUSTER_NAME)) {
     return { errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED, message: errorMessage(ErrorCode.CLUSTER_AUTHORIZATION_FAILED) };
   }
@@ -72,8 +74,10 @@ async function alterUser(
   for (const change of changes) {
     const mechanism = MECHANISMS[change.mechanism] as ScramMechanism;
     const credential = 'salt' in change ? credentialFromSalted(mechanism, change.saltedPassword, change.salt, change.iterations) : null;
-    const { errorCode } = await broker.changeMetadata({ kind: 'set-scram', user: change.name, mechanism, credential });
-    if (errorCode !== ErrorCode.NONE) return { errorCode, message: 'Attempt to delete a user credential that does not exist' };
+    const stored = broker.changeMetadata({ kind: 'set-scram', user: change.name, mechanism, credential });
+    const { errorCode } = await unlessDiskRefuses(stored, context, () => ({ errorCode: ErrorCode.KAFKA_STORAGE_ERROR }));
+    if (errorCode === ErrorCode.RESOURCE_NOT_FOUND) return { errorCode, message: 'Attempt to delete a user credential that does not exist' };
+    if (errorCode !== ErrorCode.NONE) return { errorCode, message: errorMessage(errorCode) };
   }
   return { errorCode: ErrorCode.NONE, message: '' };
 }

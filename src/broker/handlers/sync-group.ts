@@ -3,14 +3,16 @@ import { SyncGroup } from '../../kafka/apis/sync-group.ts';
 import { ErrorCode } from '../../kafka/errors.ts';
 import { OPERATION, RESOURCE } from '../auth/acl.ts';
 import { handle } from '../request.ts';
+import { unlessDiskRefuses } from './refusing-disk.ts';
 
-export const syncGroup = handle(SyncGroup, (request, { broker, client, version }) => {
+export const syncGroup = handle(SyncGroup, (request, context) => {
+  const { broker, client, version } = context;
   const { groupId } = request;
-  if (!broker.authorizer.allowed(client, OPERATION.read, RESOURCE.group, groupId)) {
-    return { errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED, protocolType: null, protocolName: null, assignment: Buffer.alloc(0) };
-  }
-  return broker.groups.wait((ticket) => ({ kind: 'sync', request, version, ticket }), {
+  const refuse = (errorCode: number) => ({ errorCode, protocolType: null, protocolName: null, assignment: Buffer.alloc(0) });
+  if (!broker.authorizer.allowed(client, OPERATION.read, RESOURCE.group, groupId)) return refuse(ErrorCode.GROUP_AUTHORIZATION_FAILED);
+  const answer = broker.groups.wait((ticket) => ({ kind: 'sync', request, version, ticket }), {
     signal: client.gone,
     leave: (ticket) => ({ kind: 'gone', groupId, ticket }),
   });
+  return unlessDiskRefuses(answer, context, () => refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE));
 });

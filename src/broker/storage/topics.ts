@@ -367,10 +367,11 @@ export class TopicStore {
     for (const partition of topic.partitions) partition.configure(topic.config);
   }
 
-  /** Moves the start of a partition up for good: the new start is on disk before any segment goes. */
+  /** Moves the start of a partition up for good: the new start is on disk before any segment goes. Nothing if it is removed meanwhile. */
   async raiseLogStart(partition: Partition, offset: number): Promise<void> {
     if (offset <= partition.logStartOffset) return;
     await partition.sync();
+    if (this.partition(partition.topic, partition.index) !== partition) return;
     this.writeLogStarts(new Map([[partition, offset]]));
     partition.deleteBefore(offset);
   }
