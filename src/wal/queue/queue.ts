@@ -13,10 +13,10 @@
  * One grouped sync covers the logs and the side file (../group-sync.ts).
  */
 import { ChannelError } from '../../lib/errors.ts';
-import type { StorageError } from '../../lib/files.ts';
 import { BatchBuilder } from '../../records/builder.ts';
 import { GroupSync } from '../group-sync.ts';
 import type { BatchCipher } from './cipher.ts';
+import { putFailure, spaceExhausted } from './failures.ts';
 import { lockAll } from './home.ts';
 import { Housekeeping, type HousekeepingOptions } from './housekeeping.ts';
 import { Loan } from './loan.ts';
@@ -185,10 +185,7 @@ export class DurableQueue {
     const free = stripe.freeBytes(this.#options.clock.monotonic());
     const required = this.#options.minimumFreeBytes;
     if (free - bytes >= required) return;
-    throw new ChannelError(`Usable space exhausted, only ${Math.max(0, free)} bytes remaining, required ${required + bytes} bytes, in ${stripe.log.dir}`, {
-      retriable: true,
-      fix: 'free some space; work goes on by itself then. minimumRequiredSpace says how much must stay free',
-    });
+    throw spaceExhausted(stripe.log.dir, free, required + bytes);
   }
 
   /** After a failed sync a log takes nothing until it is cut back to what is surely durable. */
@@ -392,10 +389,4 @@ export class DurableQueue {
       this.#unlock();
     }
   }
-}
-
-function putFailure(cause: unknown): ChannelError {
-  if (cause instanceof ChannelError) return cause;
-  const error = cause as StorageError;
-  return new ChannelError(`Put failed due to IO error: ${error.message}`, { cause, retriable: true, ...(error.fix === undefined ? {} : { fix: error.fix }) });
 }
