@@ -40,7 +40,9 @@ function topicEntry(key: TopicKey, property: Property<unknown>, override: string
   const synonyms = set.filter(({ name }) => !isScaled(name));
   const builtIn = configText(property.options.default);
   const [serverKey] = serverKeys;
-  if (serverKey && !serverKeys.some(isScaled)) synonyms.push({ name: serverKey, value: builtIn, source: SOURCE.builtIn });
+  // Nor has log.flush.interval.ms a default there: without it the scheduler's interval counts.
+  const hasDefault = serverKey !== undefined && serverKey !== 'log.flush.interval.ms' && !serverKeys.some(isScaled);
+  if (hasDefault) synonyms.push({ name: serverKey, value: builtIn, source: SOURCE.builtIn });
   const [used] = set;
   const value = used === undefined ? builtIn : scaledText(used);
   return { name: key, value, source: synonyms[0]?.source ?? SOURCE.builtIn, synonyms, ...described(property), readOnly: false };
