@@ -305,6 +305,8 @@ export class BrokerProcess {
   exitCode: number | null | undefined;
   #child: ChildProcess | undefined;
   #exited: Promise<number | null> = Promise.resolve(null);
+  /** Where in the output the present run begins. */
+  #began = 0;
 
   constructor(port: number, dir = tempDir('broker-process')) {
     this.dir = dir;
@@ -321,7 +323,7 @@ export class BrokerProcess {
   /** Starts it and waits until it serves. */
   async start(settings: Readonly<Record<string, string>> = {}): Promise<this> {
     await this.launch(settings);
-    const from = this.output.lastIndexOf('\u0000') + 1;
+    const from = this.#began;
     await eventually(() => this.output.slice(from).includes('] started') || this.exitCode !== undefined, 'the broker to start', 60_000);
     if (this.exitCode !== undefined) throw new Error(`the broker ended with ${this.exitCode}:\n${this.output.slice(from)}`);
     return this;
@@ -337,7 +339,7 @@ export class BrokerProcess {
         .map(([key, value]) => `${key}=${value}`)
         .join('\n')}\n`,
     );
-    this.output += '\u0000';
+    this.#began = this.output.length;
     this.exitCode = undefined;
     const child = spawn(path.join(HOUSE, 'bin', 'kafka-server-start.sh'), [file], { cwd: this.dir, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
