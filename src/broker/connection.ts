@@ -80,12 +80,16 @@ export class Connection {
     });
     socket.on('error', () => socket.destroy());
     socket.on('end', () => this.#onEnd());
-    socket.on('close', () => this.#gone.abort());
+    socket.on('close', () => {
+      this.#closing = true;
+      this.#gone.abort();
+    });
   }
 
   /** Ends the connection at once; waiting requests of it are dropped. */
   close(reason: string): void {
-    if (this.#closing) return;
+    // Also one that is ending already: its client may never read what is left.
+    if (this.#socket.destroyed) return;
     this.#closing = true;
     this.#broker.log.debug({ connection: this.id, host: this.#host, reason }, `closing connection from ${this.#host}: ${reason}`);
     this.#socket.destroy();

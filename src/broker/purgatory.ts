@@ -85,7 +85,8 @@ export class Purgatory {
     this.#timerAt = Number.POSITIVE_INFINITY;
     const now = this.#clock.monotonic();
     let next = Number.POSITIVE_INFINITY;
-    for (const waiter of [...this.#all]) {
+    // Whoever is dropped on the way is not met any more, and nobody is added: answers start no request at once.
+    for (const waiter of this.#all) {
       if (waiter.deadline <= now + 0.5) {
         if (!waiter.done) waiter.attempt(true);
         this.#drop(waiter);

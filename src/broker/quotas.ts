@@ -12,6 +12,8 @@ import type { RequestContext } from './request.ts';
 const WINDOWS = 11;
 const WINDOW_MS = 1000;
 const MAX_THROTTLE_MS = 30_000;
+/** More rates than this are looked through for those that nobody uses any more: client ids may be new with each run. */
+const MANY_RATES = 1000;
 /** Rates kept before quiet ones are looked for. */
 const MANY = 1000;
 
@@ -22,6 +24,11 @@ class Rate {
   #first = -1;
 
   isQuiet(nowMs: number): boolean {
+    return Math.floor(nowMs / WINDOW_MS) - this.#window >= WINDOWS;
+  }
+
+  /** Nothing was added within all windows: the rate is 0. */
+  isIdle(nowMs: number): boolean {
     return Math.floor(nowMs / WINDOW_MS) - this.#window >= WINDOWS;
   }
 
@@ -43,6 +50,7 @@ class Rate {
 }
 
 export class Quotas {
+  #lookThroughAt = MANY_RATES;
   readonly #clock: Clock;
   readonly #entries: () => Iterable<Quota>;
   readonly #rates = new Map<string, Rate>();
@@ -82,7 +90,19 @@ export class Quotas {
     if (this.#rates.size >= MANY) for (const [other, old] of this.#rates) if (old.isQuiet(now)) this.#rates.delete(other);
     rate = new Rate();
     this.#rates.set(name, rate);
+    if (this.#rates.size > this.#lookThroughAt) this.#dropIdle();
     return rate;
+  }
+
+  #dropIdle(): void {
+    const now = this.#clock.monotonic();
+    for (const [name, rate] of this.#rates) if (rate.isIdle(now)) this.#rates.delete(name);
+    this.#lookThroughAt = Math.max(MANY_RATES, this.#rates.size * 2);
+  }
+
+  /** Rates remembered now. */
+  get size(): number {
+    return this.#rates.size;
   }
 
   /** The most specific quota; `scope` names who shares its rate. */

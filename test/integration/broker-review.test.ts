@@ -7,11 +7,15 @@ import { OFFSETS_TOPIC } from '../../src/broker/storage/topics.ts';
 import { AddPartitionsToTxn } from '../../src/kafka/apis/add-partitions-to-txn.ts';
 import { CreateTopics } from '../../src/kafka/apis/create-topics.ts';
 import { EndTxn } from '../../src/kafka/apis/end-txn.ts';
+import { Fetch } from '../../src/kafka/apis/fetch.ts';
 import { IncrementalAlterConfigs } from '../../src/kafka/apis/incremental-alter-configs.ts';
 import { InitProducerId } from '../../src/kafka/apis/init-producer-id.ts';
 import { OffsetCommit } from '../../src/kafka/apis/offset-commit.ts';
+import { Produce } from '../../src/kafka/apis/produce.ts';
 import type { KafkaConnection } from '../../src/kafka/client/connection.ts';
+import { encodeRequest } from '../../src/kafka/headers.ts';
 import { ManualClock } from '../../src/lib/clock.ts';
+import { crc32c } from '../../src/lib/crc32c.ts';
 import { MemoryDisk } from '../../src/lib/memory-disk.ts';
 import { batchOf, eventually, fetchFrom, produceTo, readAll, TestBroker } from './broker-harness.ts';
 
@@ -211,6 +215,63 @@ describe('coordinators on a disk that refuses', () => {
     await broker.running.broker.topics.remove('t');
     const next = await afterCrash(disk);
     expect(committed(next)).toBeUndefined();
+  });
+});
+
+describe('requests that cross each other', () => {
+  test('a fetch session that names a topic by its id does not go on with another topic of the same name', async () => {
+    const { broker, client } = await onMemory();
+    await broker.topic('t');
+    const { topics } = broker.running.broker;
+    const topicId = topics.get('t')?.id as string;
+    const wanted = { topicId, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }] };
+    const opened = await client.call(Fetch, { maxWaitMs: 0, minBytes: 1, sessionEpoch: 0, topics: [wanted] }, { version: 13 });
+    await topics.remove('t');
+    await broker.topic('t');
+    await produceTo(client, 't', 0, batchOf(['another']));
+    const more = { maxWaitMs: 0, minBytes: 1, sessionId: opened.sessionId, sessionEpoch: 1, topics: [] };
+    const answer = await client.call(Fetch, more, { version: 13 });
+    expect(answer.responses[0]?.partitions[0]?.errorCode).toBe(100);
+  });
+
+  test('a batch that cannot be unpacked for an old consumer is its error, not that of the producer', async () => {
+    const { broker, client } = await onMemory();
+    await broker.topic('t');
+    const old = await broker.client();
+    const waiting = fetchFrom(old, 't', 0, 0, { version: 2, waitMs: 60_000 });
+    await eventually(() => broker.running.broker.purgatory.size === 1, 'the fetch to wait');
+    const bad = batchOf(['x'.repeat(100)], { codec: 1 });
+    bad.fill(0xff, 61);
+    bad.writeUInt32BE(crc32c(bad, 21) >>> 0, 17);
+    expect((await produceTo(client, 't', 0, bad)).errorCode).toBe(0);
+    expect((await waiting).errorCode).toBe(2);
+    expect((await produceTo(client, 't', 0, batchOf(['y']))).errorCode).toBe(0);
+  });
+
+  test('a sync that fails for one partition is no error for the other', async () => {
+    const { broker, disk, client } = await onMemory();
+    await broker.topic('t', 2);
+    for (const index of [0, 1]) await produceTo(client, 't', index, batchOf(['a']));
+    disk.failNext('sync', 'EIO', { path: '/t-1/' });
+    const partitionData = [0, 1].map((index) => ({ index, records: batchOf(['b']) }));
+    const answer = await client.call(Produce, { acks: -1, timeoutMs: 1000, topicData: [{ name: 't', partitionData }] });
+    expect(answer.responses[0]?.partitionResponses.map(({ errorCode }) => errorCode)).toEqual([0, STORAGE_ERROR]);
+  });
+
+  test('a client that ends its side and never reads does not stay for ever', async () => {
+    const broker = await TestBroker.start({ 'connections.max.idle.ms': '300', 'socket.send.buffer.bytes': '1024' });
+    ends.push(() => broker.end());
+    await broker.topic('t');
+    const client = await broker.client();
+    for (let i = 0; i < 20; i++) await produceTo(client, 't', 0, batchOf(['x'.repeat(900_000)]));
+    const raw = await broker.raw();
+    raw.socket.pause();
+    const topics = [{ topic: 't', partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 50_000_000 }] }];
+    const body = { maxWaitMs: 200, minBytes: 49_000_000, maxBytes: 50_000_000, sessionEpoch: -1, topics };
+    raw.send(Buffer.concat(encodeRequest({ api: Fetch, version: 12, correlationId: 1, clientId: 'silent' }, body)));
+    raw.socket.end();
+    await eventually(() => broker.running.broker.figures.bytesOut > 18_000_000, 'the answer');
+    await eventually(() => broker.running.broker.figures.connections === 0, 'the connection to end', 5000);
   });
 });
 

@@ -8,7 +8,7 @@
  */
 import { Fetch } from '../../kafka/apis/fetch.ts';
 import { ErrorCode } from '../../kafka/errors.ts';
-import type { RequestOf } from '../../kafka/schema.ts';
+import { type RequestOf, ZERO_UUID } from '../../kafka/schema.ts';
 import { OPERATION, RESOURCE } from '../auth/acl.ts';
 import type { FetchSession, WantedPartition } from '../fetch-sessions.ts';
 import { handle, type RequestContext } from '../request.ts';
@@ -44,13 +44,18 @@ export const fetch = handle(Fetch, (request, context) => {
   if (session.errorCode !== ErrorCode.NONE) return { errorCode: session.errorCode, sessionId: 0, responses: [] };
   const first = collect(session, request, context);
   if (request.maxWaitMs <= 0 || first.failed || first.bytes >= request.minBytes || session.partitions.length === 0) return finish(first, session, context);
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const keys = session.partitions.flatMap((wanted) => broker.topics.partition(wanted.topic, wanted.partition) ?? []);
     const drop = broker.purgatory.wait(keys, request.maxWaitMs, (expired) => {
-      const now = collect(session, request, context);
-      if (!expired && !now.failed && now.bytes < request.minBytes) return false;
+      // Whoever appends wakes the others: what goes wrong with them is not his.
+      try {
+        const now = collect(session, request, context);
+        if (!expired && !now.failed && now.bytes < request.minBytes) return false;
+        resolve(finish(now, session, context));
+      } catch (error) {
+        reject(error);
+      }
       client.gone.removeEventListener('abort', drop);
-      resolve(finish(now, session, context));
       return true;
     });
     client.gone.addEventListener('abort', drop, { once: true });
@@ -86,6 +91,8 @@ function readPartition(wanted: WantedPartition, limits: Limits, context: Request
   if (!broker.authorizer.allowed(client, OPERATION.read, RESOURCE.topic, wanted.topic)) return refused(wanted.partition, ErrorCode.TOPIC_AUTHORIZATION_FAILED);
   const partition = broker.topics.partition(wanted.topic, wanted.partition);
   if (!partition) return refused(wanted.partition, context.version >= BY_ID_SINCE ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  // A session outlives its topics: another one may have the name by now.
+  if (wanted.topicId !== ZERO_UUID && wanted.topicId !== partition.topicId) return refused(wanted.partition, ErrorCode.UNKNOWN_TOPIC_ID);
   const fenced = partition.epochError(wanted.currentLeaderEpoch);
   if (fenced !== ErrorCode.NONE) return refused(wanted.partition, fenced);
   return read(partition, wanted, limits, context);

@@ -37,13 +37,13 @@ export const produce = handle(Produce, (request, context) => {
   if (request.acks === 0) return answerNothing(responses, context);
   const toSync = written.filter((partition) => broker.mustSync(partition, request.acks));
   if (toSync.length === 0) return answer;
-  return Promise.all(toSync.map((partition) => partition.sync())).then(
-    () => answer,
-    (error) => {
-      broker.log.error({ err: error }, `cannot sync ${toSync.map((partition) => partition.label).join(', ')}: the records are not acknowledged`);
-      return { ...answer, responses: responses.map((topic) => unsynced(topic, toSync)) };
-    },
-  );
+  return Promise.allSettled(toSync.map((partition) => partition.sync())).then((ends) => {
+    const failed = toSync.filter((_, i) => ends[i]?.status === 'rejected');
+    if (failed.length === 0) return answer;
+    const err: unknown = ends.find((end) => end.status === 'rejected')?.reason;
+    broker.log.error({ err }, `cannot sync ${failed.map((partition) => partition.label).join(', ')}: the records are not acknowledged`);
+    return { ...answer, responses: responses.map((topic) => unsynced(topic, failed)) };
+  });
 });
 
 function append(
