@@ -111,3 +111,53 @@ it('reads on as auto.offset.reset says when the broker comes back with another d
   await produce('new one');
   await agent.says(/6E 65 77 20 6F 6E 65/);
 });
+
+it('keeps its place in the group through a reload that does not concern the source', async () => {
+  const text = (maxBytes: number): string =>
+    definition(`
+  sources = r1
+  channels = c1
+  sinks = k1
+  sources.r1.type = kafka
+  sources.r1.kafka.bootstrap.servers = 127.0.0.1:${broker.port}
+  sources.r1.kafka.topics = t
+  sources.r1.kafka.consumer.auto.offset.reset = earliest
+  sources.r1.channels = c1
+  channels.c1.type = memory
+  channels.c1.transactionCapacity = 1000
+  channels.c1.capacity = 1000
+  sinks.k1.type = logger
+  sinks.k1.maxBytesToLog = ${maxBytes}
+  sinks.k1.channel = c1`);
+  agent = new AgentProcess(text(16)).start();
+  await agent.says(/reads t-0/);
+  agent.rewrite(text(32));
+  agent.signal('SIGHUP');
+  const client = await broker.client();
+  await eventually(async () => {
+    await produceTo(client, 't', 0, batchOf(['a line that is longer than sixteen']));
+    return /onger than sixte/.test(agent?.output ?? '');
+  }, 'the reload');
+  client.close();
+  expect(agent.output.match(/reads t-0/g)).toHaveLength(1);
+});
+
+it('stops soon while the broker is away', async () => {
+  const port = await freePort();
+  const text = `${flow(port, '')}${definition(`
+  sources = r1 r2
+  sources.r2.type = kafka
+  sources.r2.kafka.bootstrap.servers = 127.0.0.1:${broker.port}
+  sources.r2.kafka.topics = other
+  sources.r2.batchSize = 100
+  sources.r2.channels = c1`)}`;
+  agent = new AgentProcess(text).start();
+  await agent.says(/reads other-0/);
+  await broker.kill();
+  const client = await eventually(() => LineClient.connect(port), 'the netcat port');
+  await client.ask('a');
+  client.close();
+  const began = performance.now();
+  await agent.stop();
+  expect(performance.now() - began).toBeLessThan(20_000);
+});
