@@ -120,7 +120,11 @@ class FrontDoor {
     }
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
-      server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(listener, error)));
+      // Later ones (no descriptors left to accept with) are no reason to end: the next client may get through.
+      server.on('error', (error: NodeJS.ErrnoException) => {
+        if (server.listening) this.#broker.log.warn({ err: error }, `cannot accept a connection on ${listener.label}: ${errorText(error)}`);
+        reject(listenError(listener, error));
+      });
       server.listen({ port, ...(host !== '' && { host }), backlog: 1024 }, () => resolve((server.address() as { port: number }).port));
     });
   }
