@@ -39,6 +39,7 @@ const OWN = {
   'max.incremental.fetch.session.cache.slots': int({ default: 1000, min: 0, doc: 'Incremental fetch sessions kept.' }),
   'max.request.partition.size.limit': int({ default: 2000, min: 1, doc: 'Most partitions in one DescribeTopicPartitions answer.' }),
   'log.retention.check.interval.ms': long({ default: 300_000, min: 1, doc: 'Time between two retention runs.' }),
+  'log.initial.task.delay.ms': long({ default: 30_000, min: 0, doc: 'Wait after the start before the first retention run.' }),
   'log.flush.scheduler.interval.ms': long({ default: MAX_LONG, doc: 'Time between two looks for logs due under flush.ms.' }),
   'log.flush.offset.checkpoint.interval.ms': int({ default: 60_000, min: 0, doc: 'Time between two recovery point checkpoints.' }),
   'log.flush.start.offset.checkpoint.interval.ms': int({ default: 60_000, min: 0, doc: 'Time between two start offset checkpoints.' }),
@@ -64,18 +65,19 @@ const OWN = {
   'producer.id.expiration.ms': int({ default: 86_400_000, min: 1, doc: 'How long an idle producer is remembered per partition.' }),
   'sasl.enabled.mechanisms': list({ separator: 'comma', default: ['PLAIN'], doc: 'PLAIN, SCRAM-SHA-256, SCRAM-SHA-512.' }),
   'sasl.jaas.config': secret({ doc: 'JAAS line with user_NAME="password" entries.' }),
-  'ssl.keystore.location': text({ doc: 'Key and certificate: PKCS12 or PEM file.' }),
+  'ssl.keystore.location': text({ doc: 'Key and certificate: PKCS12, PEM or JKS file, told apart by its content.' }),
   'ssl.keystore.password': secret({ doc: 'Password of the key store.' }),
-  'ssl.keystore.type': text({ default: 'JKS', doc: 'PKCS12 or PEM; a JKS file must be converted.' }),
+  'ssl.keystore.type': text({ default: 'JKS', doc: 'PKCS12, PEM or JKS; not needed, the content tells.' }),
   'ssl.keystore.key': secret({ doc: 'Private key as PEM text.' }),
   'ssl.keystore.certificate.chain': text({ doc: 'Certificate chain as PEM text.' }),
   'ssl.key.password': secret({ doc: 'Password of the private key.' }),
-  'ssl.truststore.location': text({ doc: 'Certificates of accepted client CAs: PKCS12 or PEM file.' }),
+  'ssl.truststore.location': text({ doc: 'Certificates of accepted client CAs: PKCS12, PEM or JKS file.' }),
   'ssl.truststore.password': secret({ doc: 'Password of the trust store.' }),
-  'ssl.truststore.type': text({ default: 'JKS', doc: 'PKCS12 or PEM; a JKS file must be converted.' }),
+  'ssl.truststore.type': text({ default: 'JKS', doc: 'PKCS12, PEM or JKS; not needed, the content tells.' }),
   'ssl.truststore.certificates': text({ doc: 'CA certificates as PEM text.' }),
   'ssl.client.auth': oneOf(['none', 'requested', 'required'], { default: 'none', doc: 'Whether clients must show a certificate.' }),
   'ssl.enabled.protocols': list({ separator: 'comma', default: ['TLSv1.2', 'TLSv1.3'], doc: 'TLS versions.' }),
+  'ssl.cipher.suites': list({ separator: 'comma', doc: 'Cipher suites in the names of Java or OpenSSL; default: those of Node.' }),
   'ssl.principal.mapping.rules': text({ default: 'DEFAULT', doc: 'How a certificate name becomes a principal.' }),
   'authorizer.class.name': text({ doc: 'Any authorizer class switches ACL checks on.' }),
   'super.users': text({ doc: 'Principals that may do everything, separated by semicolons.' }),
@@ -88,6 +90,7 @@ const OWN = {
   'millrace.metrics.host': text({ default: '127.0.0.1', doc: 'Address the metrics port listens on.' }),
 } as const;
 
+const NO_JAVA = 'Java classes are not loaded';
 const NOT_NEEDED: Readonly<Record<string, string>> = {
   'zookeeper.connect': 'no ZooKeeper is needed',
   'zookeeper.connection.timeout.ms': 'no ZooKeeper is needed',
@@ -120,6 +123,33 @@ const NOT_NEEDED: Readonly<Record<string, string>> = {
   'delete.records.purgatory.purge.interval.requests': 'waiting requests are removed at once',
   'offsets.commit.timeout.ms': 'a commit is answered when it is on disk',
   'offsets.load.buffer.size': ONE_NODE,
+  'alter.config.policy.class.name': NO_JAVA,
+  'create.topic.policy.class.name': NO_JAVA,
+  'client.quota.callback.class': NO_JAVA,
+  'principal.builder.class': NO_JAVA,
+  'security.providers': NO_JAVA,
+  'auto.include.jmx.reporter': 'figures are served on millrace.metrics.port',
+  'broker.id.generation.enable': ONE_NODE,
+  'reserved.broker.max.id': ONE_NODE,
+  'control.plane.listener.name': ONE_NODE,
+  'early.start.listeners': ONE_NODE,
+  'eligible.leader.replicas.enable': ONE_NODE,
+  'initial.broker.registration.timeout.ms': ONE_NODE,
+  'log.dir.failure.timeout.ms': ONE_NODE,
+  'num.replica.alter.log.dirs.threads': ONE_NODE,
+  'request.timeout.ms': ONE_NODE,
+  'unclean.leader.election.interval.ms': ONE_NODE,
+  'server.max.startup.time.ms': 'the start is not limited',
+  'max.connection.creation.rate': 'connections are not limited by rate',
+  'max.connections.per.ip.overrides': 'max.connections.per.ip holds for every address',
+  'socket.listen.backlog.size': 'a backlog of 1024 is asked for',
+  'queued.max.request.bytes': 'a connection holds one request',
+  'offsets.commit.required.acks': 'a commit is answered when it is on disk',
+  'offsets.topic.compression.codec': 'offsets are stored plain',
+  'producer.id.expiration.check.interval.ms': 'idle producers are looked for every ten minutes',
+  'transaction.partition.verification.enable': 'it is always verified',
+  'transaction.remove.expired.transaction.cleanup.interval.ms': 'expiry is found by deadline',
+  'transaction.state.log.load.buffer.size': ONE_NODE,
   'group.coordinator.rebalance.protocols': 'the classic protocol is always on',
 };
 
@@ -138,12 +168,27 @@ const NOT_NEEDED_PREFIXES: readonly (readonly [string, string])[] = [
   ['quota.', 'quotas are set with kafka-configs'],
   ['telemetry.', 'client telemetry is not collected'],
   ['group.consumer.', 'the classic protocol serves all groups'],
-  ['listener.name.', ''],
+  ['alter.log.dirs.', ONE_NODE],
+  ['replication.quota.', ONE_NODE],
+  ['broker.heartbeat.', ONE_NODE],
+  ['broker.session.', ONE_NODE],
+  ['metadata.', 'metadata is kept in millrace.metadata of the first data directory'],
+  ['remote.', 'there is no tiered storage'],
+  ['group.coordinator.', NO_THREADS],
+  ['group.share.', 'share groups are not offered'],
+  ['delegation.token.', 'delegation tokens are not offered'],
+  ['password.encoder.', 'no passwords are kept'],
+  ['sasl.kerberos.', 'Kerberos is not offered'],
+  ['sasl.oauthbearer.', 'OAUTHBEARER is not offered to clients'],
+  ['sasl.', 'logins are PLAIN and SCRAM'],
+  ['ssl.', 'TLS is that of Node'],
+  ['socket.connection.setup.', ONE_NODE],
+  ['unstable.', 'nothing unstable is offered'],
 ];
 
 /** Why a key has no effect here, or undefined when it has one or nobody knows it. */
 export function notNeeded(key: string): string | undefined {
-  return NOT_NEEDED[key] ?? NOT_NEEDED_PREFIXES.find(([prefix, reason]) => reason !== '' && key.startsWith(prefix))?.[1];
+  return NOT_NEEDED[key] ?? NOT_NEEDED_PREFIXES.find(([prefix]) => key.startsWith(prefix))?.[1];
 }
 
 /** True for `listener.name.<name>.<key>`: settings of one listener. */

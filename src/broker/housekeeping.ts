@@ -11,7 +11,6 @@ import { Cleaner } from './storage/cleaner.ts';
 import type { Partition } from './storage/partition.ts';
 import { applyRetention } from './storage/retention.ts';
 
-const FIRST_RETENTION_MS = 30_000;
 const PRODUCER_EXPIRY_MS = 600_000;
 const NEVER = 2 ** 53;
 
@@ -32,7 +31,11 @@ export class Housekeeping {
   start(): void {
     const { own } = this.#broker.config;
     this.cleaner.load();
-    this.#every(own['log.retention.check.interval.ms'], () => this.#retention(), Math.min(FIRST_RETENTION_MS, own['log.retention.check.interval.ms']));
+    this.#every(
+      own['log.retention.check.interval.ms'],
+      () => this.#retention(),
+      Math.min(own['log.initial.task.delay.ms'], own['log.retention.check.interval.ms']),
+    );
     if (own['log.cleaner.enable']) this.#every(Math.max(1, own['log.cleaner.backoff.ms']), () => this.cleaner.run());
     this.#every(own['log.flush.offset.checkpoint.interval.ms'], () => this.#checkpoint());
     this.#every(own['log.flush.start.offset.checkpoint.interval.ms'], () => this.#broker.topics.writeLogStarts());

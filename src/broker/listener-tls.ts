@@ -30,7 +30,9 @@ export function listenerTls(name: string, setting: Setting, clientAuth: ClientAu
     .filter((version): version is SecureVersion => /^TLSv1(\.[123])?$/.test(version))
     .sort();
   if (versions.length === 0) throw new ConfigError(`ssl.enabled.protocols of listener ${name} names no TLS version`, { fix: 'write TLSv1.2,TLSv1.3' });
+  const suites = words(setting('ssl.cipher.suites') ?? '');
   const options: TlsOptions = {
+    ...(suites.length > 0 && { ciphers: suites.map(opensslName).join(':') }),
     ...keyMaterial(name, setting),
     ...trustMaterial(name, setting),
     requestCert: clientAuth !== 'none',
@@ -41,13 +43,25 @@ export function listenerTls(name: string, setting: Setting, clientAuth: ClientAu
   try {
     createSecureContext(options as SecureContextOptions);
   } catch (cause) {
-    throw new ConfigError(`the TLS key or certificate of listener ${name} cannot be used: ${errorText(cause)}`, {
-      fix: 'check that key and certificate belong together: ssl.keystore.location, or ssl.keystore.key and ssl.keystore.certificate.chain',
+    throw new ConfigError(`the TLS settings of listener ${name} cannot be used: ${errorText(cause)}`, {
+      fix: 'check that key and certificate belong together, and the names in ssl.cipher.suites',
       cause,
     });
   }
   const principal = principalRules(setting('ssl.principal.mapping.rules') ?? 'DEFAULT');
   return { options, clientAuth, principalOf: (socket) => principalOf(socket as TLSSocket, principal) };
+}
+
+/** `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` is `ECDHE-RSA-AES128-GCM-SHA256` to OpenSSL; suites of TLS 1.3 have one name. */
+function opensslName(suite: string): string {
+  if (!suite.includes('_WITH_')) return suite;
+  return suite
+    .replace(/^(?:TLS|SSL)_(?:RSA_WITH_)?/, '')
+    .replace('_WITH_', '-')
+    .replace(/AES_(128|256)/, 'AES$1')
+    .replace('_CBC', '')
+    .replace('CHACHA20_POLY1305_SHA256', 'CHACHA20-POLY1305')
+    .replaceAll('_', '-');
 }
 
 function words(text: string): string[] {
