@@ -30,12 +30,13 @@ const POLL_MS = 25;
 /** How long the output of a group that is gone may take to be read to its end. */
 const CLOSE_MS = 500;
 
-/** `$1` is the group. A line on stdin means all is well; end of file means that the owner is gone. */
-const WATCH = `read -r _ && exit 0
-kill -s TERM -- "-$1" 2>/dev/null || exit 0
+/** The first line names the group. A second one means that all is well; end of file without it, that the owner is gone. */
+const WATCH = `read -r group || exit 0
+read -r _ && exit 0
+kill -s TERM -- "-$group" 2>/dev/null || exit 0
 n=0
-while [ $n -lt 20 ] && kill -s 0 -- "-$1" 2>/dev/null; do sleep 0.1; n=$((n + 1)); done
-kill -s KILL -- "-$1" 2>/dev/null
+while [ $n -lt 20 ] && kill -s 0 -- "-$group" 2>/dev/null; do sleep 0.1; n=$((n + 1)); done
+kill -s KILL -- "-$group" 2>/dev/null
 exit 0`;
 
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 };
@@ -53,14 +54,14 @@ export class ProcessTree {
   #over = false;
   #giveUp: (end: ProcessEnd) => void = () => {};
 
-  private constructor(child: ChildProcess, options: ProcessTreeOptions) {
+  private constructor(child: ChildProcess, watchdog: ChildProcess, options: ProcessTreeOptions) {
     this.#child = child;
     this.#group = child.pid as number;
     this.#clock = options.clock;
     this.#graceMs = options.graceMs;
     this.stdout = child.stdout as Readable;
     this.stderr = child.stderr ?? undefined;
-    this.#watchdog = watch(this.#group);
+    this.#watchdog = watchdog;
     this.ended = new Promise((resolve) => {
       this.#giveUp = resolve;
       child.once('close', (code, signal) => resolve({ code: code ?? 128 + (SIGNAL_NUMBERS[signal ?? ''] ?? 0) }));
@@ -70,20 +71,27 @@ export class ProcessTree {
   /** Starts a command. @throws AppError it cannot be run (not found, not executable) */
   static async start(options: ProcessTreeOptions): Promise<ProcessTree> {
     const [file, ...args] = options.argv as [string, ...string[]];
+    // Before the command: between its start and that of a later watchdog, a kill -9 would leave it behind.
+    const watchdog = startWatchdog();
     let child: ChildProcess;
     try {
       // stdin stays open and silent, as Flume's: a command that reads it waits instead of ending at once.
       child = spawn(file, args, { detached: true, stdio: ['pipe', 'pipe', options.stderr ? 'pipe' : 'ignore'] });
+      if (child.pid !== undefined) watchdog.stdin?.write(`${child.pid}\n`);
     } catch (error) {
+      watchdog.stdin?.end();
       throw cannotRun(file, error);
     }
     child.stdin?.on('error', () => {});
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
-      child.once('error', (error) => reject(cannotRun(file, error)));
+      child.once('error', (error) => {
+        watchdog.stdin?.end();
+        reject(cannotRun(file, error));
+      });
     });
     child.on('error', () => {});
-    return new ProcessTree(child, options);
+    return new ProcessTree(child, watchdog, options);
   }
 
   /** The command's process id, which is its group's too. */
@@ -116,8 +124,8 @@ export class ProcessTree {
   }
 }
 
-function watch(group: number): ChildProcess {
-  const watchdog = spawn('/bin/sh', ['-c', WATCH, 'millrace-watchdog', String(group)], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+function startWatchdog(): ChildProcess {
+  const watchdog = spawn('/bin/sh', ['-c', WATCH, 'millrace-watchdog'], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
   // Without a shell there is no watchdog; an orderly stop ends the children all the same.
   watchdog.on('error', () => {});
   watchdog.stdin?.on('error', () => {});

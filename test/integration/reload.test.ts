@@ -82,29 +82,6 @@ describe('reload', () => {
     await a1.stop();
   });
 
-  it('runs on when the file is deleted, cut off, or rubbish, and says so', async () => {
-    const { a1, ports, dir, write } = await started();
-    const client = await LineClient.connect(ports[0]);
-    const whole = twoFlows(ports, dir, '');
-    const troubles: (() => void)[] = [
-      () => fs.rmSync(a1.file),
-      () => fs.writeFileSync(a1.file, ''),
-      () => fs.writeFileSync(a1.file, whole.slice(0, whole.indexOf('a1.sinks.k1.channel'))),
-      () => fs.writeFileSync(a1.file, Buffer.from(Array.from({ length: 5_000 }, (_, i) => (i * 7919) % 256))),
-      () => fs.writeFileSync(a1.file, whole.replace('k2.type = logger', 'k2.type = loger')),
-    ];
-    for (const trouble of troubles) {
-      const from = a1.output.length;
-      trouble();
-      await a1.says('runs on with the previous definition', from);
-      expect(await client.ask('still there')).toEqual(['OK']);
-    }
-    const from = a1.output.length;
-    write('sinks.k2.maxBytesToLog = 5');
-    await a1.says('the changed definition runs', from);
-    await a1.stop();
-  });
-
   it('brings the old parts back when a new one cannot start', async () => {
     const { a1, ports, write } = await started();
     const from = a1.output.length;
@@ -171,36 +148,5 @@ describe('reload', () => {
     [body, version] = [text('sinks.k1.maxBytesToLog = 2'), 'Sun, 02 Jan 2022 00:00:00 GMT'];
     await a1.says('built anew k1');
     await a1.stop();
-  });
-
-  it('loses nothing of an unchanged flow in 200 reloads under load', async () => {
-    const { a1, ports, write, kept } = await started();
-    const client = await LineClient.connect(ports[0]);
-    let sent = 0;
-    let going = true;
-    const load = (async () => {
-      while (going) {
-        const lines = Array.from({ length: 50 }, () => `${sent++}`);
-        expect(await client.ask(...lines)).toEqual(lines.map(() => 'OK'));
-      }
-    })();
-    for (let round = 1; round <= 200; round++) {
-      const from = a1.output.length;
-      write(
-        round % 3 === 0
-          ? `channels.c2.capacity = ${200 + round}`
-          : round % 3 === 1
-            ? `sinks.k2.maxBytesToLog = ${round}`
-            : `sources.r2.max-line-length = ${500 + round}`,
-      );
-      // Not by the watcher, which waits until the file is still: by the signal, as fast as it goes.
-      a1.signal('SIGHUP');
-      await a1.says(/the changed definition runs|nothing in it has changed/, from);
-    }
-    going = false;
-    await load;
-    expect(await a1.stop()).toBe(143);
-    expect(kept()).toEqual(Array.from({ length: sent }, (_, i) => `${i}`));
-    expect(a1.output).not.toMatch(/ERROR/);
   });
 });

@@ -16,7 +16,9 @@ export class PatientOutput {
   readonly #consequence: string;
   readonly #retry: (error: unknown) => boolean;
   #troubled = false;
-  #saidAt = 0;
+  /** The trouble that lasts was put into the log. */
+  #said = false;
+  #saidAt = Number.NEGATIVE_INFINITY;
 
   /**
    * `consequence` completes the log line, e.g. "the command's output waits". Errors for which `retry` answers false are
@@ -52,16 +54,19 @@ export class PatientOutput {
   #complain(error: unknown, events: number): void {
     const ctx = this.#ctx;
     const now = ctx.clock.monotonic();
-    if (this.#troubled && now - this.#saidAt < REPEAT_LOG_MS) return;
+    if (!this.#troubled) ctx.degraded(error instanceof Error ? error : new Error(errorText(error)));
     this.#troubled = true;
+    // A channel behind a slow sink is full again and again: that is one trouble, not many.
+    if (now - this.#saidAt < REPEAT_LOG_MS) return;
+    this.#said = true;
     this.#saidAt = now;
     ctx.log.error(error instanceof AppError ? {} : { err: error }, `${errorText(error)}; ${this.#consequence}, ${events} events are kept and tried again`);
-    ctx.degraded(error instanceof Error ? error : new Error(errorText(error)));
   }
 
   #recovered(): void {
     this.#troubled = false;
-    this.#ctx.log.info('the channel takes events again');
+    if (this.#said) this.#ctx.log.info('the channel takes events again');
+    this.#said = false;
     this.#ctx.healthy();
   }
 }

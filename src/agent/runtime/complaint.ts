@@ -44,7 +44,7 @@ export class Complaint {
     this.#key = key;
     this.#saidAt = mono;
     const repeated = times > 1 ? ` (${times} times so far)` : '';
-    const fix = app?.fix ? `; ${app.fix}` : '';
+    const fix = app?.fix ? `; ${app.fix.replace(/\.$/, '')}` : '';
     // A stack helps only for errors nobody foresaw.
     this.#log.error(app ? {} : { err: error }, `${message}${repeated}${fix}; ${consequence}`);
   }

@@ -20,6 +20,8 @@ import { Troubles } from './troubles.ts';
 
 /** Events asked of a deserializer at once when batchSize is smaller; channels may take fewer. */
 const READ_EVENTS = 10_000;
+/** A channel that refuses is spoken of at most this often. */
+const REPEAT_LOG_MS = 60_000;
 const MIN_BACKOFF_MS = 250;
 /** How long the loop runs before timers and sockets get a turn. */
 const SLICE_MS = 5;
@@ -45,6 +47,7 @@ export class SpoolReader implements Source {
   #abort: AbortController | undefined;
   #loop: Promise<void> | undefined;
   #turnAt = 0;
+  #refusedSaidAt = Number.NEGATIVE_INFINITY;
 
   /** `onIdle` is called whenever a listing found nothing to read and the next one has to wait. */
   constructor(config: SpoolSettings, ctx: SourceContext, onIdle?: () => void) {
@@ -283,19 +286,24 @@ export class SpoolReader implements Source {
   async #put(events: Event[], signal: AbortSignal): Promise<boolean> {
     const { output, counters, clock, log } = this.#ctx;
     let backoff: Backoff | undefined;
+    let said = false;
     while (!signal.aborted) {
       counters.AppendBatchReceivedCount++;
       try {
         await output.put(events);
         counters.AppendBatchAcceptedCount++;
-        if (backoff) log.info({ tries: backoff.attempts }, 'The channel takes events again.');
+        if (backoff && said) log.info({ tries: backoff.attempts }, 'The channel takes events again.');
         return true;
       } catch (error) {
         if (signal.aborted) break;
-        const stalled = backoff !== undefined;
         backoff ??= new Backoff({ minMs: MIN_BACKOFF_MS, maxMs: this.#config.maxBackoff, jitter: 0 });
         const waitMs = backoff.next();
-        if (!stalled) log.warn(`The channel did not take a batch: ${errorText(error)}. The source tries again after ${waitMs} ms and goes on trying.`);
+        // A channel behind a slow sink is full again and again: that is one trouble, not many.
+        if (clock.monotonic() - this.#refusedSaidAt >= REPEAT_LOG_MS) {
+          this.#refusedSaidAt = clock.monotonic();
+          said = true;
+          log.warn(`The channel did not take a batch: ${errorText(error)}. The source tries again after ${waitMs} ms and goes on trying.`);
+        }
         await clock.sleep(waitMs, signal);
       }
     }
