@@ -1,5 +1,6 @@
 /** TLS and logins of the Kafka sink and source against our broker: right ones work, wrong ones are said in one line. */
 import { execFileSync } from 'node:child_process';
+import { pbkdf2Sync } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -8,6 +9,8 @@ import type { Sink } from '../../src/agent/core/sink.ts';
 import type { PollableSource } from '../../src/agent/core/source.ts';
 import sinkSpec from '../../src/agent/sinks/kafka.ts';
 import sourceSpec from '../../src/agent/sources/kafka.ts';
+import { AlterUserScramCredentials } from '../../src/kafka/apis/alter-user-scram-credentials.ts';
+import { KafkaConnection } from '../../src/kafka/client/connection.ts';
 import { configOf } from '../contract/config-of.ts';
 import { events, sinkContext, sourceContext } from '../contract/contexts.ts';
 import { eventually, TestBroker, tempDir } from './broker-harness.ts';
@@ -156,6 +159,24 @@ describe('logins', () => {
     const said = await refusal(await sinkFor(broker, login('PLAIN', 'guess-me')));
     expect(said).toMatch(/^127\.0\.0\.1:\d+: login as alice failed: [^\n]*$/);
     expect(said).not.toContain('guess-me');
+  });
+
+  it.each([
+    ['SCRAM-SHA-256', 1, 'sha256', 32],
+    ['SCRAM-SHA-512', 2, 'sha512', 64],
+  ] as const)('works with %s, and says a wrong password', async (mechanism, number, hash, bytes) => {
+    const broker = await brokerWith({ ...SASL, listeners: 'SASL_PLAINTEXT://127.0.0.1:0,PLAINTEXT://127.0.0.1:0' });
+    const admin = await KafkaConnection.open({ host: '127.0.0.1', port: broker.running.ports.get('PLAINTEXT') as number, clientId: 'admin' });
+    const salt = Buffer.from('salt');
+    const saltedPassword = pbkdf2Sync('wonder', salt, 4096, bytes, hash);
+    const { results } = await admin.call(AlterUserScramCredentials, {
+      deletions: [],
+      upsertions: [{ name: 'alice', mechanism: number, iterations: 4096, salt, saltedPassword }],
+    });
+    admin.close();
+    expect(results[0]?.errorCode).toBe(0);
+    await roundTrip(broker, login(mechanism, 'wonder'));
+    expect(await refusal(await sinkFor(broker, login(mechanism, 'wrong')))).toMatch(/login as alice failed: [^\n]*$/);
   });
 
   it('goes over TLS, on kafkajs too', async () => {

@@ -93,6 +93,7 @@ class KafkaChannel implements Channel {
   #consumer: GroupConsumer | undefined;
   #handed: Handed = emptyHand();
   #trouble = '';
+  #saidUnreadable = false;
 
   constructor(config: KafkaConfig, ctx: ChannelContext) {
     this.#config = config;
@@ -198,14 +199,7 @@ class KafkaChannel implements Channel {
       try {
         event = this.#avro.open(value).event();
       } catch (error) {
-        this.#note(
-          new ChannelError(
-            `the record at offset ${cursor.offset} of ${partition.topic}-${partition.partition} is no Flume event: ${errorText(error)}; its body is taken as it is`,
-            {
-              fix: 'set parseAsFlumeEvent = false if others than Flume write to the topic',
-            },
-          ),
-        );
+        this.#sayUnreadable(partition, cursor.offset, error);
       }
     }
     if (cursor.keyLength >= 0) event.headers.key = cursor.data.toString('utf8', cursor.keyAt, cursor.keyAt + cursor.keyLength);
@@ -219,10 +213,21 @@ class KafkaChannel implements Channel {
     return { bootstrap: this.#config['kafka.bootstrap.servers'], clientId: `${agent}-${name}`, clock };
   }
 
+  /** Once per start: a topic that others write to would fill the log. */
+  #sayUnreadable({ topic, partition }: Assigned, offset: number, error: unknown): void {
+    if (this.#saidUnreadable) return;
+    this.#saidUnreadable = true;
+    this.#ctx.log.warn(
+      `the record at offset ${offset} of ${topic}-${partition} is no Flume event: ${errorText(error)}; bodies of such records are taken as they are; set parseAsFlumeEvent = false if others than Flume write to the topic`,
+    );
+  }
+
   #note(error: Error | undefined): void {
+    // Errors that differ in numbers only (an offset, a port) are the same trouble.
     const text = error?.message ?? '';
-    if (text === this.#trouble) return;
-    this.#trouble = text;
+    const key = text.replace(/\d+/g, '#');
+    if (key === this.#trouble) return;
+    this.#trouble = key;
     if (error === undefined) this.#ctx.healthy();
     else {
       this.#ctx.log.error(`${text}; it is tried again`);

@@ -17,6 +17,8 @@ export class SetAside {
   #number = 0;
   #refusedSaidAt = Number.NEGATIVE_INFINITY;
   #loopSaidAt = Number.NEGATIVE_INFINITY;
+  /** 0: nothing goes round. */
+  #loopedAt = 0;
   #unsaid = 0;
 
   constructor(directory: string | undefined, ctx: SinkContext) {
@@ -54,9 +56,17 @@ export class SetAside {
       fix: `set allowTopicOverride = false for sink ${name}, or let a static interceptor with preserveExisting = false set the header ${config.topicHeader}`,
     });
     this.#ctx.degraded(error);
+    this.#loopedAt = clock.monotonic() + 1;
     if (clock.monotonic() - this.#loopSaidAt < REPEAT_MS) return;
     this.#loopSaidAt = clock.monotonic();
     log.error({ topic, looped: extra.LoopedEventCount }, `${error.message}; ${error.fix}`);
+  }
+
+  /** Takes back what was said about a loop when nothing went round for a minute. */
+  noLoop(): void {
+    if (this.#loopedAt === 0 || this.#ctx.clock.monotonic() - this.#loopedAt < REPEAT_MS) return;
+    this.#loopedAt = 0;
+    this.#ctx.healthy();
   }
 
   #write({ headers, body }: Sealed, { topic, reason }: Refusal): void {

@@ -150,6 +150,7 @@ class KafkaSink implements Sink {
     }
     if (refusals.length > 0) this.#setAside.keep(batch, refusals);
     if (records.looped.size > 0) this.#setAside.stopLoop(batch, records.looped, this.#config);
+    else this.#setAside.noLoop();
   }
 }
 

@@ -114,6 +114,7 @@ class KafkaSource implements PollableSource {
   readonly #isPlain: boolean;
   readonly #avro = new AvroEventReader();
   readonly #troubles: Troubles;
+  readonly #unreadable: Troubles;
   #consumer: GroupConsumer | undefined;
   #batch: Event[] = [];
   #lastTimestamp = -1;
@@ -124,7 +125,8 @@ class KafkaSource implements PollableSource {
     this.#ctx = ctx;
     this.#output = new PatientOutput(ctx, 'the topics wait', (error) => !(error instanceof ConfigError));
     this.#copied = Object.entries(config['header.*']);
-    this.#troubles = new Troubles(ctx);
+    this.#troubles = new Troubles(ctx, 'it is tried again');
+    this.#unreadable = new Troubles(ctx, 'such records are counted in EventReadFail');
     this.#isPlain = !config.useFlumeEventFormat && config.setTopicHeader && config.topicHeader === 'topic';
   }
 
@@ -217,7 +219,7 @@ class KafkaSource implements PollableSource {
       return this.#avro.open(value).event();
     } catch (error) {
       this.#ctx.counters.EventReadFail++;
-      this.#troubles.note(
+      this.#unreadable.note(
         new AppError('PROTOCOL', `the record at offset ${offset} of ${topic}-${partition} is no Flume event and is passed over: ${errorText(error)}`, {
           fix: 'set useFlumeEventFormat = false if the topic holds plain records',
         }),
@@ -229,14 +231,16 @@ class KafkaSource implements PollableSource {
 
 const EMPTY = Buffer.alloc(0);
 
-/** What goes wrong in the background: said when it is new and then once a minute, and gone when records come again. */
+/** What goes wrong in the background: said when it is new and then once a minute, and gone with `note(undefined)`. */
 class Troubles {
   readonly #ctx: SourceContext;
+  readonly #consequence: string;
   #last = '';
   #saidAt = Number.NEGATIVE_INFINITY;
 
-  constructor(ctx: SourceContext) {
+  constructor(ctx: SourceContext, consequence: string) {
     this.#ctx = ctx;
+    this.#consequence = consequence;
   }
 
   note(error: Error | undefined): void {
@@ -254,7 +258,7 @@ class Troubles {
     this.#last = key;
     this.#saidAt = now;
     const fix = error instanceof AppError && error.fix !== undefined ? `; ${error.fix}` : '';
-    log.error(error instanceof AppError ? {} : { err: error }, `${error.message}${fix}; it is tried again`);
+    log.error(error instanceof AppError ? {} : { err: error }, `${error.message}${fix}; ${this.#consequence}`);
     this.#ctx.degraded(error);
   }
 }

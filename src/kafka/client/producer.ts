@@ -99,7 +99,7 @@ export class LeanProducer implements Producer {
 
   async send(records: RecordSource): Promise<readonly Refusal[]> {
     const send: Send = { records, lanes: new Map(), refusals: [], lastError: undefined };
-    if (this.#cluster.isStale && this.#turns.size > 0) await this.#load([...this.#turns.keys()]);
+    if (this.#cluster.isStale) await this.#lookAround();
     for (let missing = this.#plan(send); missing.size > 0; missing = this.#plan(send)) await this.#load([...missing]);
     if (this.#config['enable.idempotence'] && this.#identity === undefined) this.#identity = await newIdentity(this.#cluster);
     try {
@@ -110,6 +110,13 @@ export class LeanProducer implements Producer {
       this.#identity = undefined;
       throw error;
     }
+  }
+
+  /** Learns of new partitions. A topic that is gone is forgotten, not made again. */
+  async #lookAround(): Promise<void> {
+    if (this.#turns.size === 0) return;
+    const errors = await this.#cluster.load([...this.#turns.keys()], false);
+    for (const topic of errors.keys()) this.#turns.delete(topic);
   }
 
   async close(): Promise<void> {
