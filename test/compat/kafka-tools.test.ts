@@ -89,7 +89,7 @@ describe.runIf(PROOF && hasKafka)('the same output as the real tools', { timeout
       '--offset',
       'earliest',
       '--timeout-ms',
-      '2000',
+      '10000',
       ...['timestamp', 'partition', 'offset', 'headers', 'key'].flatMap((name) => ['--property', `print.${name}=true`]),
     ],
   ];
