@@ -1,5 +1,5 @@
 /**
- * Clients of other languages against the broker, each a small program that prints `ok NAME` per scenario: Java of five
+ * Clients of other languages against the broker, each a small program that prints `ok NAME` per scenario: Java of eight
  * versions, Python's three, Go's two, @platformatic/kafka. In `npm run proof` they are fetched (fetched.ts); elsewhere what
  * an earlier proof left is skipped as well: these take minutes. Missing ones are skipped by name.
  */
@@ -31,7 +31,7 @@ const found = <T>(look: () => T | null): T | null => (PROOF ? look() : null);
 const TUTORIAL = ['producer acks 0, 1, all', 'auto commit', 'commitSync, seek, offsets', 'commitAsync', 'group of two, one leaves', 'codecs'];
 const NEWER = ['transactions with offsets, read_committed', 'fencing', 'admin'];
 
-for (const version of ['0.10.2.2', '1.1.1', '2.2.0', '3.9.1', '4.1.0']) {
+for (const version of ['0.10.2.2', '1.1.1', '2.0.1', '2.2.0', '2.7.2', '3.9.1', '4.1.0']) {
   const dir = found(() => jars('kafka-clients', version));
   const hasTransactions = !version.startsWith('0.10');
   describe.runIf(dir)(`kafka-clients ${version} (Java; needs a JDK and Maven, in npm run proof)`, () => {
@@ -43,6 +43,12 @@ for (const version of ['0.10.2.2', '1.1.1', '2.2.0', '3.9.1', '4.1.0']) {
     });
   });
 }
+
+const oldest = found(() => jars('kafka-clients', '0.9.0.1'));
+test.runIf(oldest)('kafka-clients 0.9.0.1 (Java; in npm run proof)', async () => {
+  const classes = await compileJava(['Oldest'], oldest!, path.join(scratch, '0.9.0.1'));
+  expect(scenarios(await run('java', ['-cp', classes, 'Oldest', broker.address, 'java-0.9-']))).toHaveLength(2);
+});
 
 const PYTHON: readonly (readonly [name: string, driver: string, packages: readonly string[], expected: number])[] = [
   ['kafka-python', 'kafka_python_driver', ['kafka-python==3.0.12', 'lz4', 'python-snappy', 'zstandard'], 8],

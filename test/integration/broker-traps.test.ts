@@ -1,6 +1,7 @@
 /**
  * The 25 usual reasons why a home-made broker fails with real clients (docs of the reference, section 11), each as a test
- * through a real socket, with the request and response bytes of real clients where there are some.
+ * through a real socket, with the request and response bytes of real clients where there are some. A long file, because it
+ * is one list that is read by number.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { handlers } from '../../src/broker/handlers/catalog.ts';

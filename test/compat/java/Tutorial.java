@@ -210,7 +210,7 @@ public class Tutorial {
     }
 
     static void codecs(String version) throws Exception {
-        boolean zstd = !version.startsWith("0.") && !version.startsWith("1.");
+        boolean zstd = !version.matches("(0|1|2\\.0)\\..*");
         for (String codec : zstd ? new String[] {"gzip", "snappy", "lz4", "zstd"} : new String[] {"gzip", "snappy", "lz4"}) {
             KafkaProducer<String, String> producer = new KafkaProducer<>(producing("compression.type", codec, "linger.ms", "50"));
             for (int i = 0; i < 200; i++) producer.send(new ProducerRecord<>(prefix + codec, "k" + i, codec + "-value-" + i));
