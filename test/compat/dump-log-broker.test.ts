@@ -34,7 +34,12 @@ describe.runIf(existsSync(kafkaScript))('kafka-dump-log on the files of a broker
       'transaction.state.log.segment.bytes': '3000',
     });
     const { topics } = broker.running.broker;
-    await broker.topic('compacted', 1, { 'cleanup.policy': 'compact', 'segment.bytes': '30000', 'index.interval.bytes': '500', 'min.cleanable.dirty.ratio': '0' });
+    await broker.topic('compacted', 1, {
+      'cleanup.policy': 'compact',
+      'segment.bytes': '30000',
+      'index.interval.bytes': '500',
+      'min.cleanable.dirty.ratio': '0',
+    });
     await broker.topic('plain', 1, { 'segment.bytes': '30000', 'index.interval.bytes': '500' });
     const client = await broker.client();
     for (let i = 0; i < 600; i++) {
