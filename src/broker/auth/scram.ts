@@ -84,7 +84,8 @@ export class ScramExchange {
   #final(text: string): Buffer | null {
     const credential = this.#credential as ScramCredential;
     const parts = /^(c=([^,]*),r=([^,]+)(?:,[^p][^,]*)*),p=(.+)$/.exec(text);
-    if (!parts || parts[3] !== this.#nonce || Buffer.from(parts[2] as string, 'base64').toString('utf8') !== this.#header) return null;
+    // Our nonce at the end is what counts, as in Kafka: librdkafka puts its own part in front twice.
+    if (!parts?.[3]?.endsWith(this.#nonce) || Buffer.from(parts[2] as string, 'base64').toString('utf8') !== this.#header) return null;
     const hash = HASH[this.#mechanism];
     const authMessage = `${this.#firstBare},${this.#serverFirst},${parts[1]}`;
     const storedKey = Buffer.from(credential.storedKey, 'base64');
