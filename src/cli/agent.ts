@@ -70,7 +70,8 @@ class AgentCommand {
     const { name, stopTimeoutMs } = this.#settings;
     const { systemProperties } = this.#context;
     const home = systemProperties['user.home'] ?? os.homedir();
-    const base = { agent: name, clock: systemClock, home, logFor: (component: string, where: string) => this.#logging.child(component, where) };
+    const rawData = systemProperties['org.apache.flume.log.rawdata']?.toLowerCase() === 'true';
+    const base = { agent: name, clock: systemClock, home, rawData, logFor: (component: string, where: string) => this.#logging.child(component, where) };
     const afterStop = async (): Promise<void> => broker?.stop();
     const agent = new Agent({ model: definition.model, catalog: this.#catalog, base, stopTimeoutMs, afterStop });
     return this.#live(agent, definition, signals);
@@ -157,7 +158,10 @@ class AgentCommand {
       log: this.#log,
       clock: systemClock,
       running: { texts, findings: loaded.findings },
-      onApplied: (next) => this.#backUp(next),
+      onApplied: (next) => {
+        printConfiguration(next, this.#context.systemProperties, this.#log);
+        return this.#backUp(next);
+      },
       describe: findingLine,
     });
     // Changes while channels still replay wait: the first definition must be up before another can follow it.

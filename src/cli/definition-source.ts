@@ -101,7 +101,7 @@ async function readBytes(file: string, shown: string): Promise<Uint8Array> {
       code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a directory' : code === 'EACCES' ? 'no right to read it' : errorText(error);
     throw new AppError('DEFINITION', `Unable to read file ${file}: ${why}`, {
       cause: error,
-      fix: shown === file ? 'check the path and its rights' : `check --conf-file ${shown}`,
+      fix: shown === file ? 'check the path and its rights' : `check ${/^\w{2,}:/.test(shown) ? '--conf-uri' : '--conf-file'} ${shown}`,
     });
   }
 }

@@ -2,6 +2,7 @@
 import type { LoadedAgent } from '../agent/config/model.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Finding } from '../lib/props/finding.ts';
+import { nearest } from '../lib/suggest.ts';
 
 /** One line: `conf/a.conf:14 channel c1 (file): what; what to do [code]`. */
 export function findingLine({ where, component, message, fix, code }: Finding): string {
@@ -16,13 +17,14 @@ export function logFindings(findings: readonly Finding[], log: Logger): void {
 
 const PRINT_SWITCH = 'org.apache.flume.log.printconfig';
 /** Names of properties that may hold a secret, whatever component they belong to. */
-const SECRET_KEY = /passw|pwd|secret|token|credential|jaas|private.?key|passphrase/i;
+const SECRET_KEY = /pass?w|pwd|secret|token|credential|jaas|private.?key|passphrase/i;
 
 /** With Flume's switch, the effective definition at DEBUG, secrets masked. */
 export function printConfiguration(loaded: LoadedAgent, systemProperties: Readonly<Record<string, string>>, log: Logger): void {
   if (systemProperties[PRINT_SWITCH]?.toLowerCase() !== 'true' || !log.isLevelEnabled('debug')) return;
   const secret = secretKeys(loaded);
-  for (const [key, { value }] of loaded.effective) log.debug(`${key} = ${secret.has(key) || SECRET_KEY.test(key) ? '********' : value}`);
+  const isSecret = (key: string): boolean => secret.has(key) || SECRET_KEY.test(key) || nearest(key, secret) !== undefined;
+  for (const [key, { value }] of loaded.effective) log.debug(`${key} = ${isSecret(key) ? '********' : value}`);
 }
 
 /** Full keys of the properties that components declare secret. */

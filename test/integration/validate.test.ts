@@ -119,7 +119,15 @@ it('reads a definition in GBK and says so', async () => {
 });
 
 describe("the tutorials' definitions have exactly their true findings", () => {
-  it.each<[string, string, string[]]>([['example.conf', 'a1', []]])('%s', async (name, agent, expected) => {
+  const retired = (...names: string[]): string[] => names.map((name) => `warning retired-property ${name}`);
+  it.each<[string, string, string[]]>([
+    ['example.conf', 'a1', []],
+    ['kafka.conf', 'a1', retired('topic', 'brokerList', 'requiredAcks', 'batchSize')],
+    ['spooldir_kafka.conf', 'a1', [...retired('kafka.flumeBatchSize'), 'info honoured-property undefined']],
+    ['kafka-memory-avro.conf', 'kafka-memory-avro', ['warning unknown-property checkpontDir']],
+    ['avro-memory-kafka.conf', 'avro-memory-kafka', retired('brokerList', 'batchSize', 'requiredAcks')],
+    ['flume.conf', 'producer', ['info ignored-property serializer.class']],
+  ])('%s', async (name, agent, expected) => {
     const { stdout } = await flumeNg(['validate', '-f', `conf/${name}`, '-n', agent, '--json']);
     const { findings } = JSON.parse(stdout) as { findings: { severity: string; code: string; line: number; message: string }[] };
     expect(findings.map(({ severity, code, message }) => `${severity} ${code} ${/"([^"]+)"/.exec(message)?.[1]}`)).toEqual(expected);

@@ -13,6 +13,8 @@ export interface ContextBase {
   readonly home: string;
   /** A logger whose lines name the component (`source r1`) and its type (`source.netcat`). */
   readonly logFor: (component: string, where: string) => Logger;
+  /** Events may be logged with their content, at DEBUG (Flume's org.apache.flume.log.rawdata). */
+  readonly rawData?: boolean;
 }
 
 /** The common part of a component's context, its reports wired to its supervisor. */

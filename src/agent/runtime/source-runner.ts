@@ -22,6 +22,8 @@ import { Supervised } from './supervisor.ts';
 
 const DEFAULT_BACKOFF_INCREMENT_MS = 1_000;
 const DEFAULT_MAX_BACKOFF_MS = 5_000;
+/** Of a body, in a log that shows raw data. */
+const SHOWN_BYTES = 1_024;
 
 export interface SourceRunnerOptions {
   readonly model: SourceModel;
@@ -98,6 +100,7 @@ export class SourceRunner implements Output {
     const { counters } = this;
     const routing = this.#routing as Routing;
     const { events, before } = this.#intercepted(batch, routing);
+    if (this.#base.rawData) this.#show(events);
     if (events.length > 0) {
       try {
         this.unrouted += await routing.store(events, this.#abort.signal);
@@ -130,6 +133,15 @@ export class SourceRunner implements Output {
       this.#refusedBatches.set(batch, { events: null, before });
       this.#refused(error);
       throw error;
+    }
+  }
+
+  /** For people who asked to see what passes; everybody else's events stay out of the log. */
+  #show(events: readonly Event[]): void {
+    if (!this.#log.isLevelEnabled('debug')) return;
+    for (const { headers, body } of events) {
+      const more = body.length > SHOWN_BYTES ? ` … (${body.length} bytes)` : '';
+      this.#log.debug(`received ${JSON.stringify(headers)} ${JSON.stringify(body.toString('utf8', 0, SHOWN_BYTES))}${more}`);
     }
   }
 
