@@ -51,6 +51,8 @@ export class Log {
   /** The log's own directory may be new, and its name in the one above not yet durable. */
   #parentUnsynced = false;
   #failure: StorageError | null = null;
+  /** Since it was opened after a clean stop. */
+  #changed = false;
   #closed = false;
   #repairs = 0;
   readonly #sync = new GroupSync(() => this.#syncNow());
@@ -122,6 +124,7 @@ export class Log {
 
   /** Verifies the segments from index `from` on, as far as they reach beyond the recovery point. */
   #recover(from: number, recoveryPoint: number, fromRecoveryPoint = true): void {
+    this.#changed = true;
     let firstOffset = this.#segments[from]?.baseOffset ?? 0;
     for (let i = from; i < this.#segments.length; i++) {
       const segment = this.#segments[i] as Segment;
@@ -249,6 +252,7 @@ export class Log {
   #mayWrite(): void {
     if (this.#closed || this.#readOnly) throw new AppError('LOG_CLOSED', `the log in ${this.dir} is ${this.#closed ? 'closed' : 'open for reading only'}`);
     if (this.#failure) throw this.#failure;
+    this.#changed = true;
   }
 
   #shouldRoll(incomingBytes: number, lastOffset: number, maxTimestamp: number): boolean {
@@ -553,6 +557,7 @@ export class Log {
     const segment = this.#segments[i];
     if (!segment) return false;
     let found = false;
+    this.#changed = true;
     const onDamage = (damage: Damage): void => {
       found = true;
       this.#shop.onDamage(damage);
@@ -584,6 +589,7 @@ export class Log {
 
   /** Everything to the device. When that fails, what was never durable is cut off: the next open could not tell it from what was. */
   #writeOut(): void {
+    if (!this.#changed && !this.#namesUnsynced && !this.#active.indexesBehind) return;
     try {
       this.#active.trimTail();
       for (const segment of this.#segments) {

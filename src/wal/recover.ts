@@ -64,6 +64,18 @@ export function tidyDirectory(shop: Workshop): string[] {
   const { disk, dir } = shop;
   const names = disk.readdir(dir);
   if (shop.readOnly) return names;
+  const left = names.some((name) => PART_FILE.test(name)) ? tidyParts(shop, names) : names;
+  const bases = new Set(segmentBases(left).map(offsetName));
+  for (const name of left) {
+    const match = /^(\d{20})\.(?:index|timeindex)$/.exec(name);
+    if (match && !bases.has(match[1] as string)) disk.unlink(join(dir, name));
+  }
+  return left;
+}
+
+/** Removes half-done rewrites and deletions, finishes decided ones; the names that are left. */
+function tidyParts(shop: Workshop, names: readonly string[]): string[] {
+  const { disk, dir } = shop;
   const swapped: number[] = [];
   for (const name of names) {
     const match = PART_FILE.exec(name);
@@ -74,13 +86,7 @@ export function tidyDirectory(shop: Workshop): string[] {
   for (const base of swapped.sort((a, b) => a - b)) finishSwap(shop, base);
   const rest = disk.readdir(dir);
   for (const name of rest) if (PART_FILE.test(name)) disk.rename(join(dir, name), join(dir, name.replace(/\.swap$/, '')));
-  const left = disk.readdir(dir);
-  const bases = new Set(segmentBases(left).map(offsetName));
-  for (const name of left) {
-    const match = /^(\d{20})\.(?:index|timeindex)$/.exec(name);
-    if (match && !bases.has(match[1] as string)) disk.unlink(join(dir, name));
-  }
-  return left;
+  return disk.readdir(dir);
 }
 
 /** The rewritten segment `base` is whole: removes the segments that it replaces and gives it its name. */

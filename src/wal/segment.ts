@@ -307,6 +307,11 @@ export class Segment {
     return Math.max(this.#offsets?.count ?? 0, this.#times?.count ?? 0);
   }
 
+  /** Its index files do not yet say what is known. */
+  get indexesBehind(): boolean {
+    return (this.#offsets?.unwritten ?? 0) > 0 || (this.#times?.unwritten ?? 0) > 0;
+  }
+
   flushIndexes(how: Flush): void {
     if (this.#readOnly) return;
     this.#offsets?.flush(this.#disk, this.file('.index'), how);

@@ -5,7 +5,8 @@
  *   %020d.txnindex            aborted transactions whose marker is in the segment
  *   leader-epoch-checkpoint   epoch → first offset
  *
- * All of it can be found again in the batches: a snapshot that does not check out costs a longer replay, nothing else.
+ * All of it can be found again in the batches: a snapshot that does not check out costs a longer replay, nothing else. After
+ * a clean stop nothing is replayed: where there is no snapshot at the end there were no producers.
  */
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
@@ -34,13 +35,17 @@ export class PartitionState {
   /** `.txnindex` files that were written since they were last synced. */
   readonly #unsynced = new Set<string>();
 
-  /** Reads it from the files beside the log and from its batches. @throws StorageError */
-  constructor(log: Log, disk: FileSystem, clock: Clock) {
+  /**
+   * Reads it from the files beside the log and from its batches.
+   * @param cleanEnd where the log ended at a clean stop; 0 after any other
+   * @throws StorageError
+   */
+  constructor(log: Log, { disk, clock, cleanEnd }: { readonly disk: FileSystem; readonly clock: Clock; readonly cleanEnd: number }) {
     this.#log = log;
     this.#disk = disk;
     this.#clock = clock;
     this.#epochs = readEpochs(disk, join(log.dir, EPOCH_FILE)).filter(({ startOffset }) => startOffset <= log.nextOffset);
-    this.#load();
+    this.#load(cleanEnd);
   }
 
   get lastStableOffset(): number {
@@ -96,13 +101,29 @@ export class PartitionState {
   }
 
   /**
-   * Writes down the producers as of an offset. Nobody replays what is before a snapshot, so the aborted transactions from
-   * there must be durable first. @throws StorageError
+   * Writes down the producers as of an offset, also when there are none, so that nobody need look for them before it. Nobody
+   * replays what is before a snapshot, so the aborted transactions from there must be durable first. The snapshot itself may
+   * be lost: the one before it serves.
+   * @throws StorageError
    */
   snapshot(offset: number): void {
     this.#syncAborted();
-    if (this.producers.size > 0) replaceWhole(this.#disk, this.#log.path(`${offsetName(offset)}.snapshot`), this.producers.encode());
+    const path = this.#log.path(`${offsetName(offset)}.snapshot`);
+    const fd = this.#disk.open(path, 'create');
+    try {
+      const content = this.producers.encode();
+      this.#disk.truncate(fd, content.length);
+      this.#disk.write(fd, content, 0);
+    } finally {
+      this.#disk.close(fd);
+    }
     this.#dropOldSnapshots();
+  }
+
+  /** The same for a clean stop: durable, and none where there are no producers. @throws StorageError */
+  snapshotAtEnd(): void {
+    this.#syncAborted();
+    if (this.producers.size > 0) replaceWhole(this.#disk, this.#log.path(`${offsetName(this.#log.nextOffset)}.snapshot`), this.producers.encode());
   }
 
   #syncAborted(): void {
@@ -123,27 +144,23 @@ export class PartitionState {
 
   /** The two newest serve; older ones only cost space. */
   #dropOldSnapshots(): void {
-    for (const name of this.#snapshotNames().slice(0, -2)) this.#disk.unlink(this.#log.path(name));
-  }
-
-  #snapshotNames(): string[] {
-    return this.#disk
-      .readdir(this.#log.dir)
-      .filter((name) => /^\d{20}\.snapshot$/.test(name))
-      .sort();
+    for (const name of snapshotsOf(this.#disk.readdir(this.#log.dir)).slice(0, -2)) this.#disk.unlink(this.#log.path(name));
   }
 
   /** After the log was cut: forgets what the lost records said. */
   reload(): void {
     this.producers.clear();
-    this.#load();
+    this.#load(0);
   }
 
   /** Producer state: the newest snapshot that is sound, then the headers of all batches behind it. */
-  #load(): void {
-    const from = this.#loadSnapshot();
+  #load(cleanEnd: number): void {
+    const names = this.#disk.readdir(this.#log.dir);
+    const from = this.#loadSnapshot(names, cleanEnd);
     this.aborted.dropFrom(0);
-    for (const { path, baseOffset, nextOffset } of this.#log.segments()) {
+    const indexed = new Set(names.filter((name) => name.endsWith('.txnindex')).map((name) => Number.parseInt(name, 10)));
+    for (const { path, baseOffset, nextOffset } of indexed.size > 0 ? this.#log.segments() : []) {
+      if (!indexed.has(baseOffset)) continue;
       const known = loadAborted(this.#disk, `${path}.txnindex`, { from: baseOffset, to: Math.min(nextOffset, from) });
       for (const txn of known) this.aborted.add(txn);
     }
@@ -152,8 +169,9 @@ export class PartitionState {
   }
 
   /** @returns the offset from which on batches must be replayed */
-  #loadSnapshot(): number {
-    for (const name of this.#snapshotNames().reverse()) {
+  #loadSnapshot(names: readonly string[], cleanEnd: number): number {
+    if (cleanEnd > 0 && !names.includes(`${offsetName(cleanEnd)}.snapshot`)) return Math.max(this.#log.logStartOffset, cleanEnd);
+    for (const name of snapshotsOf(names).reverse()) {
       const offset = Number.parseInt(name, 10);
       const usable = offset <= this.#log.nextOffset && this.producers.decode(readWhole(this.#disk, this.#log.path(name)) ?? EMPTY);
       if (usable) return Math.max(this.#log.logStartOffset, offset);
@@ -170,4 +188,9 @@ export class PartitionState {
       offset = chunk.nextOffset;
     }
   }
+}
+
+/** Snapshot files in a listing, oldest first. */
+function snapshotsOf(names: readonly string[]): string[] {
+  return names.filter((name) => /^\d{20}\.snapshot$/.test(name)).sort();
 }

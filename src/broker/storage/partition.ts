@@ -119,7 +119,7 @@ export class Partition {
       onDamage: options.onDamage,
       onRoll: (baseOffset) => this.#state?.snapshot(baseOffset),
     });
-    this.#state = new PartitionState(this.#log, options.disk, options.clock);
+    this.#state = new PartitionState(this.#log, { disk: options.disk, clock: options.clock, cleanEnd: options.clean ? options.recoveryPoint : 0 });
   }
 
   /** `topic-0`, for messages. */
@@ -350,7 +350,7 @@ export class Partition {
     this.#closed = true;
     this.#nextHeal?.cancel();
     await this.#healing;
-    if (clean && this.#log.failure === null) this.#state.snapshot(this.#log.nextOffset);
+    if (clean && this.#log.failure === null) this.#state.snapshotAtEnd();
     await this.#log.close({ clean: clean && this.#log.failure === null });
   }
 }
