@@ -593,11 +593,11 @@ export class Log {
     try {
       this.#active.trimTail();
       for (const segment of this.#segments) {
-        if (!segment.unsynced && segment !== this.#active) continue;
+        if (!segment.unsynced && (segment !== this.#active || segment.sizeBytes === 0)) continue;
         segment.sync();
         segment.finish('durable');
       }
-      this.#syncNames();
+      if (this.#namesUnsynced) this.#syncNames();
       this.#recoveryPoint = this.#nextOffset;
     } catch (error) {
       this.truncateTo(this.#recoveryPoint);
