@@ -47,6 +47,8 @@ async function tree(): Promise<{ agent: AgentProcess; pids: number[] }> {
     () => `three processes:\n${agent.output}`,
     () => agent.exitCode !== undefined,
   );
+  // The command may write before the agent has told its watchdog of it: a kill in that instant is another matter.
+  await agent.says('agent a1 runs');
   const pids = read();
   expect(pids.map(runs)).toEqual([true, true, true]);
   return { agent, pids };
