@@ -358,6 +358,8 @@ export class Broker {
     this.transactions.stop(reason);
     this.#metadataHost.stop(reason);
     try {
+      // All at once keeps the device busy; whoever fails says so when it is closed.
+      await Promise.allSettled([...this.topics.allPartitions()].map((partition) => partition.sync()));
       const clean = await this.topics.close(true);
       this.topics.writeRecoveryPoints();
       this.topics.writeLogStarts();
