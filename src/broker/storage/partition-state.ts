@@ -93,7 +93,9 @@ export class PartitionState {
     if (!control) return;
     const firstOffset = this.producers.marked(batch.producerId, batch.producerEpoch, control.coordinatorEpoch, { timestamp: batch.maxTimestamp });
     if (control.type !== 0 || firstOffset < 0) return;
-    const txn: AbortedTxn = { producerId: batch.producerId, firstOffset, lastOffset: batch.baseOffset, lastStableOffset: this.lastStableOffset };
+    const open = this.producers.firstOpenOffset();
+    const lastStableOffset = open < 0 ? batch.nextOffset : open;
+    const txn: AbortedTxn = { producerId: batch.producerId, firstOffset, lastOffset: batch.baseOffset, lastStableOffset };
     this.aborted.add(txn);
     const path = `${(this.#log.segments().findLast(({ baseOffset }) => baseOffset <= txn.lastOffset) as SegmentInfo).path}.txnindex`;
     appendAborted(this.#disk, path, txn);
