@@ -1,4 +1,5 @@
 /** Reads server.properties for the broker's programs: file, `--override`, findings said in Kafka's log, errors at once. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { type BrokerSettings, readSettings } from '../broker/settings.ts';
 import { ConfigError, errorText } from '../lib/errors.ts';
@@ -10,7 +11,9 @@ import { readProperties } from '../lib/props/lexer.ts';
  * The settings of a file with overrides (`key=value`, later wins).
  * @throws ConfigError the file cannot be read, or says something that cannot be used
  */
-export async function loadBrokerSettings(file: string, overrides: readonly string[], log: Logger): Promise<BrokerSettings> {
+export async function loadBrokerSettings(named: string, overrides: readonly string[], log: Logger): Promise<BrokerSettings> {
+  const file = ourPlaceFor(named);
+  if (file !== named) log.info(`there is no ${named}; ${file} is read`);
   let bytes: Buffer;
   try {
     bytes = await readFile(file);
@@ -33,6 +36,12 @@ export async function loadBrokerSettings(file: string, overrides: readonly strin
     throw new ConfigError(`${place(first)}${first.message}`, { ...(first.fix && { fix: first.fix }) });
   }
   return read.settings;
+}
+
+/** Command lines written for Kafka say config/server.properties; here that file is in conf/. */
+function ourPlaceFor(named: string): string {
+  const ours = named.replace(/(^|\/)config\/(?=[^/]*$)/, '$1conf/');
+  return existsSync(named) || !existsSync(ours) ? named : ours;
 }
 
 function place({ where }: Finding): string {
