@@ -1,9 +1,10 @@
 /**
  * Who may use a directory. Node has no advisory locks, so a lock file holds its owner's process id, the start time of that
  * process, and a name for people; a lock whose process is gone (or is another one that got the same id) counts as free.
- * The file appears by link(2), whole or not at all, so nobody ever reads half of it.
+ * The file appears by link(2), whole or not at all, so nobody ever reads half of it. A dead one's lock is removed under a
+ * second lock, so two who come at once never both get in.
  */
-import { existsSync, linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError, errorText } from './errors.ts';
 
@@ -37,40 +38,80 @@ export class DirectoryInUseError extends AppError {
 export function lockDirectory(dir: string, file: string, name: string): () => void {
   const path = join(dir, file);
   const mine = `${process.pid} ${startOf(process.pid)} ${name}\n`;
-  const draft = `${path}.${process.pid}.${++drafts}`;
-  for (let attempt = 0; ; attempt++) {
-    try {
-      writeFileSync(draft, mine);
-      linkSync(draft, path);
-      return () => {
-        if (existsSync(path) && readFileSync(path, 'utf8') === mine) unlinkSync(path);
-      };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-        throw new AppError('STORAGE', `cannot lock ${dir}: ${errorText(error)}`, {
-          fix: 'make the directory writable for this user',
-          cause: error,
-          retriable: true,
-        });
-      }
+  try {
+    for (let attempt = 0; !claim(path, mine); attempt++) {
       const holder = lockHolder(path);
-      if (holder !== null || attempt === 3) throw new DirectoryInUseError(dir, holder ?? { pid: 0, name: 'somebody who keeps taking it' });
-      if (existsSync(path)) unlinkSync(path);
-    } finally {
-      if (existsSync(draft)) unlinkSync(draft);
+      if (holder !== null || attempt === ATTEMPTS) throw new DirectoryInUseError(dir, holder ?? { pid: 0, name: 'somebody who keeps taking it' });
+      breakLock(dir, file, name);
     }
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new AppError('STORAGE', `cannot lock ${dir}: ${errorText(error)}`, {
+      fix: 'make the directory writable for this user',
+      cause: error,
+      retriable: true,
+    });
+  }
+  return () => {
+    if (read(path) === mine) unlinkSync(path);
+  };
+}
+
+/** Makes the lock file with all of its content, or answers false because it is there. */
+function claim(path: string, content: string): boolean {
+  const draft = `${path}.${process.pid}.${++drafts}`;
+  try {
+    writeFileSync(draft, content);
+    linkSync(draft, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
+  } finally {
+    rmSync(draft, { force: true });
   }
 }
 
+/**
+ * Removes a lock whose holder is dead. Of two who find it so, the slower one would remove the lock of the faster: whoever
+ * breaks a lock therefore holds a second one and looks again. That one is locked like any other, in case its holder died.
+ */
+function breakLock(dir: string, file: string, name: string): void {
+  const done = lockDirectory(dir, `${file}.breaking`, name);
+  try {
+    const path = join(dir, file);
+    const text = read(path);
+    // Absent is not dead: somebody may be about to take it, and what is removed then would be his.
+    if (text !== null && holderIn(text) === null) unlinkSync(path);
+  } finally {
+    done();
+  }
+}
+
+const ATTEMPTS = 3;
 let drafts = 0;
 
 /** The live holder of a lock file, or null. */
 export function lockHolder(path: string): LockHolder | null {
-  const [pid, start, ...name] = existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ') : [];
+  return holderIn(read(path) ?? '');
+}
+
+function holderIn(text: string): LockHolder | null {
+  const [pid, start, ...name] = text.trim().split(' ');
   const id = Number(pid);
   if (!Number.isInteger(id) || id <= 0) return null;
   const now = startOf(id);
   return now !== '' && now === (start ?? '') ? { pid: id, name: name.join(' ') || 'somebody' } : null;
+}
+
+/** Null when there is no such file; it may go at any moment. */
+function read(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return null;
+  }
 }
 
 /** Something that tells two processes with one id apart: the start time from /proc, or "alive" where there is none; empty = no such process. */
