@@ -381,17 +381,36 @@ export class Log {
 
   #read(offset: number, maxBytes: number, upTo: number): Chunk {
     if (offset >= upTo) return { bytes: Buffer.alloc(0), nextOffset: offset };
+    const { segment, position, exact } = this.#placeOf(offset);
+    const limitOffset = this.#segments[this.#segments.indexOf(segment) + 1]?.baseOffset ?? this.#nextOffset;
+    const read = readBatches(this.#use(segment), { position, offset, maxBytes, upTo, limitOffset, exact });
+    if (read.bytes.length > 0) this.#hints.remember(read.nextOffset, segment, position + read.bytes.length);
+    return read;
+  }
+
+  /**
+   * How many bytes of batches lie from the one that contains `from` up to the one that contains `upTo`, without reading them.
+   * Infinity when a segment ends in between, for then one read cannot give them all; also for offsets outside of the log.
+   */
+  bytesBetween(from: number, upTo: number): number {
+    if (from < this.#logStartOffset || from > this.#nextOffset) return Number.POSITIVE_INFINITY;
+    if (from >= upTo) return 0;
+    return this.#mending(() => {
+      const begin = this.#placeOf(from);
+      const end = upTo < this.#nextOffset ? this.#placeOf(upTo) : { segment: this.#active, position: this.#active.sizeBytes };
+      return begin.segment === end.segment ? end.position - begin.position : Number.POSITIVE_INFINITY;
+    });
+  }
+
+  /** Where the batch of an offset, or else the next one, begins. `exact`: a read ended there. */
+  #placeOf(offset: number): { segment: Segment; position: number; exact: boolean } {
     const known = this.#hints.find(offset);
     let { segment, position } = known ?? this.#find(offset);
-    let i = this.#segments.indexOf(segment);
-    while (position >= segment.sizeBytes && segment !== this.#active) {
+    for (let i = this.#segments.indexOf(segment); position >= segment.sizeBytes && segment !== this.#active; ) {
       segment = this.#segments[++i] as Segment;
       position = 0;
     }
-    const limitOffset = this.#segments[i + 1]?.baseOffset ?? this.#nextOffset;
-    const read = readBatches(this.#use(segment), { position, offset, maxBytes, upTo, limitOffset, exact: known !== null });
-    if (read.bytes.length > 0) this.#hints.remember(read.nextOffset, segment, position + read.bytes.length);
-    return read;
+    return { segment, position, exact: known !== null };
   }
 
   /** The segment of an offset, and the position of its batch in there, by the index. */

@@ -361,6 +361,38 @@ describe('reading and writing', () => {
     expect((await doomed).errorCode).toBe(3);
   });
 
+  test('22: a long poll for many bytes is answered when they are there, and reads them once', async () => {
+    await broker.topic('patient');
+    const reader = await broker.client();
+    const batch = batchOf(['x'.repeat(20_000)]);
+    const began = performance.now();
+    const waiting = fetchFrom(reader, 'patient', 0, 0, { waitMs: 60_000, minBytes: 100 * batch.length });
+    for (let i = 0; i < 100; i++) await produceTo(client, 'patient', 0, batchOf(['x'.repeat(20_000)]), { acks: 1 });
+    expect((await waiting).records).toHaveLength(100 * batch.length);
+    expect(performance.now() - began).toBeLessThan(30_000);
+    expect(broker.running.broker.topics.partition('patient', 0)!.fetchedBytes).toBeLessThan(150 * batch.length);
+  });
+
+  test('22: what lies before the last segment is answered at once, and open transactions do not count as bytes', async () => {
+    await broker.topic('early', 1, { 'segment.bytes': '50000' });
+    for (let i = 0; i < 4; i++) await produceTo(client, 'early', 0, batchOf(['x'.repeat(20_000)]));
+    const began = performance.now();
+    expect((await fetchFrom(client, 'early', 0, 0, { waitMs: 60_000, minBytes: 1_000_000 })).records!.length).toBeGreaterThan(20_000);
+    expect(performance.now() - began).toBeLessThan(30_000);
+
+    await broker.topic('open');
+    const producer = await transaction('open-txn');
+    expect(await addPartition('open-txn', producer, 'open')).toBe(0);
+    const inside = batchOf(['not yet'], { ...producer, baseSequence: 0, transactional: true });
+    await produceTo(client, 'open', 0, inside, { transactionalId: 'open-txn' });
+    const reader = await broker.client();
+    const waiting = fetchFrom(reader, 'open', 0, 0, { waitMs: 60_000, committed: true });
+    await produceTo(client, 'open', 0, batchOf(['behind it']));
+    const { errorCode } = await client.call(EndTxn, { transactionalId: 'open-txn', ...producer, committed: true });
+    expect(errorCode).toBe(0);
+    expect([...batches((await waiting).records!)].map(({ isControl }) => isControl)).toEqual([false, false, true]);
+  });
+
   test('23: an incremental session forgets nothing: only changes come, and an unknown session is told so', async () => {
     await broker.topic('session', 2);
     const topics = [0, 1].map((partition) => ({ partition, fetchOffset: 0, partitionMaxBytes: 1000 }));

@@ -1,7 +1,8 @@
 /**
  * Fetch (key 1): whole batches from the log as they are stored, in request order, up to the size limits; long poll in
- * the purgatory until MinBytes are there, an error shows, or MaxWaitMs passed. The first batch of the first partition
- * with data is returned even if it is larger than every limit, so that a consumer never gets stuck (KIP-74).
+ * the purgatory until MinBytes are there, an error shows, or MaxWaitMs passed; whoever wakes it up has sizes compared, and
+ * nothing is read before it is due. The first batch of the first partition with data is returned even if it is larger
+ * than every limit, so that a consumer never gets stuck (KIP-74).
  *
  * Versions below 4 get formats v0/v1 (down-conversion), below 10 no zstd, from 13 on topics go by id. Incremental
  * sessions (KIP-227) are in fetch-sessions.ts.
@@ -43,15 +44,15 @@ export const fetch = handle(Fetch, (request, context) => {
   const session = broker.fetchSessions.resolve(request, context);
   if (session.errorCode !== ErrorCode.NONE) return { errorCode: session.errorCode, sessionId: 0, responses: [] };
   const first = collect(session, request, context);
-  if (request.maxWaitMs <= 0 || first.failed || first.bytes >= request.minBytes || session.partitions.length === 0) return finish(first, session, context);
+  const enough = first.failed || first.bytes >= request.minBytes || session.partitions.length === 0;
+  if (enough || request.maxWaitMs <= 0 || isDue(session, request, context)) return finish(first, session, context);
   return new Promise((resolve, reject) => {
     const keys = session.partitions.flatMap((wanted) => broker.topics.partition(wanted.topic, wanted.partition) ?? []);
     const drop = broker.purgatory.wait(keys, request.maxWaitMs, (expired) => {
       // Whoever appends wakes the others: what goes wrong with them is not his.
       try {
-        const now = collect(session, request, context);
-        if (!expired && !now.failed && now.bytes < request.minBytes) return false;
-        resolve(finish(now, session, context));
+        if (!expired && !isDue(session, request, context)) return false;
+        resolve(finish(collect(session, request, context), session, context));
       } catch (error) {
         reject(error);
       }
@@ -61,6 +62,25 @@ export const fetch = handle(Fetch, (request, context) => {
     client.gone.addEventListener('abort', drop, { once: true });
   });
 });
+
+/**
+ * Whether there is enough to answer with, or an error. As with Kafka, who reads before the last segment does not wait: one
+ * read gives no more than the rest of a segment.
+ */
+function isDue(session: FetchSession, request: FetchRequest, context: RequestContext): boolean {
+  let bytes = 0;
+  let beyondLimits = 0;
+  for (const wanted of session.partitions) {
+    const partition = partitionOf(wanted, context);
+    if (typeof partition === 'number') return true;
+    const readable = partition.readableBytes(wanted.fetchOffset, request.isolationLevel === 1);
+    if (readable === Number.POSITIVE_INFINITY) return true;
+    bytes += Math.min(readable, wanted.maxBytes);
+    beyondLimits += readable;
+  }
+  // A first batch may exceed the limit of its partition; only reading tells by how much.
+  return bytes >= request.minBytes || (beyondLimits >= request.minBytes && collect(session, request, context).bytes >= request.minBytes);
+}
 
 /** Reads what is there now. */
 function collect(session: FetchSession, request: FetchRequest, context: RequestContext): Collected {
@@ -86,16 +106,20 @@ interface Limits {
 }
 
 function readPartition(wanted: WantedPartition, limits: Limits, context: RequestContext): Result {
-  const { broker, client } = context;
-  if (wanted.errorCode !== ErrorCode.NONE) return refused(wanted.partition, wanted.errorCode);
-  if (!broker.authorizer.allowed(client, OPERATION.read, RESOURCE.topic, wanted.topic)) return refused(wanted.partition, ErrorCode.TOPIC_AUTHORIZATION_FAILED);
+  const partition = partitionOf(wanted, context);
+  return typeof partition === 'number' ? refused(wanted.partition, partition) : read(partition, wanted, limits, context);
+}
+
+/** The partition to read from, or why not. */
+function partitionOf(wanted: WantedPartition, { broker, client, version }: RequestContext): Partition | number {
+  if (wanted.errorCode !== ErrorCode.NONE) return wanted.errorCode;
+  if (!broker.authorizer.allowed(client, OPERATION.read, RESOURCE.topic, wanted.topic)) return ErrorCode.TOPIC_AUTHORIZATION_FAILED;
   const partition = broker.topics.partition(wanted.topic, wanted.partition);
-  if (!partition) return refused(wanted.partition, context.version >= BY_ID_SINCE ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  if (!partition) return version >= BY_ID_SINCE ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
   // A session outlives its topics: another one may have the name by now.
-  if (wanted.topicId !== ZERO_UUID && wanted.topicId !== partition.topicId) return refused(wanted.partition, ErrorCode.UNKNOWN_TOPIC_ID);
+  if (wanted.topicId !== ZERO_UUID && wanted.topicId !== partition.topicId) return ErrorCode.UNKNOWN_TOPIC_ID;
   const fenced = partition.epochError(wanted.currentLeaderEpoch);
-  if (fenced !== ErrorCode.NONE) return refused(wanted.partition, fenced);
-  return read(partition, wanted, limits, context);
+  return fenced === ErrorCode.NONE ? partition : fenced;
 }
 
 function read(partition: Partition, wanted: WantedPartition, limits: Limits, context: RequestContext): Result {

@@ -4,7 +4,6 @@ import { MemoryDisk, PowerLoss } from '../../../src/lib/memory-disk.ts';
 import { BatchView } from '../../../src/records/batch.ts';
 import { BatchBuilder, filterBatch } from '../../../src/records/builder.ts';
 import { LogReader } from '../../../src/wal/reader.ts';
-import { retentionOffset } from '../../../src/wal/retention.ts';
 import { batchOf, contents, DIR, fill, openLog, upTo, valuesOf } from './kit.ts';
 
 const small = { segmentBytes: 400, indexIntervalBytes: 100 };
@@ -44,6 +43,25 @@ describe('append and read', () => {
     for (let offset = 0; offset < 100; offset++) expect(valuesOf(log.read(offset, 1)!.bytes)).toEqual(upTo(offset - (offset % 2) + 2, offset - (offset % 2)));
     for (let offset = 99; offset >= 0; offset--) expect(log.read(offset, 1)!.nextOffset).toBe(offset - (offset % 2) + 2);
     for (const chunkBytes of [1, 100, 1000, 100_000]) expect(contents(log, 0, { chunkBytes })).toEqual(upTo(100));
+  });
+
+  test('how much there is to read is known without reading, and is what a read gives', () => {
+    const { log } = openLog({ config: small });
+    fill(log, 50);
+    for (let offset = 0; offset <= 100; offset++) {
+      for (const upTo of [offset, offset + 1, offset + 3, 100]) {
+        const between = log.bytesBetween(offset, upTo);
+        const read = log.read(offset, 100_000, upTo)!;
+        if (between !== Number.POSITIVE_INFINITY) expect(read.bytes.length).toBeGreaterThanOrEqual(between);
+        // Beyond the end of a segment nobody need wait for more.
+        else expect(read.bytes.length).toBeGreaterThan(0);
+        if (between === 0) expect(read.bytes.length).toBeLessThanOrEqual(batchOf(['v98', 'v99']).length);
+      }
+    }
+    expect(log.bytesBetween(log.activeBase, 100)).toBe(log.read(log.activeBase, 100_000)!.bytes.length);
+    expect([log.bytesBetween(100, 100), log.bytesBetween(100, 90)]).toEqual([0, 0]);
+    log.deleteBefore(log.activeBase);
+    expect([log.bytesBetween(0, 100), log.bytesBetween(101, 102)]).toEqual([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]);
   });
 
   test('a reader goes on when more was appended, and stops at its bound', () => {
@@ -386,26 +404,6 @@ describe('cutting', () => {
     expect([again.log.logStartOffset, contents(again.log, 0)[0]]).toEqual([51, '50:v50']);
     again.log.deleteBefore(100);
     expect([again.log.logStartOffset, again.log.segments().length, contents(again.log)]).toEqual([100, 1, []]);
-  });
-
-  test('retention by size and time takes a prefix below the bound, the active segment last of all', async () => {
-    const limits = { retentionMs: -1, retentionBytes: -1, upTo: Number.MAX_SAFE_INTEGER };
-    const { log } = openLog({ config: small });
-    fill(log, 50);
-    const segments = log.segments();
-    const total = log.sizeBytes;
-    expect(retentionOffset(log, limits, 10_000)).toBe(0);
-    expect(retentionOffset(log, { ...limits, retentionBytes: total - segments[0]!.sizeBytes + 1 }, 0)).toBe(0);
-    expect(retentionOffset(log, { ...limits, retentionBytes: total - segments[0]!.sizeBytes }, 0)).toBe(segments[1]!.baseOffset);
-    expect(retentionOffset(log, { ...limits, retentionMs: 10 }, 1000 + segments[2]!.baseOffset + 9)).toBe(segments[2]!.baseOffset);
-    expect(retentionOffset(log, { ...limits, retentionMs: 10, upTo: 12 }, 1e9)).toBe(
-      segments[1]!.baseOffset < 12 ? segments.findLast((s) => s.baseOffset <= 12)!.baseOffset : 0,
-    );
-    expect(log.segments().length).toBe(segments.length);
-    expect(retentionOffset(log, { ...limits, retentionMs: 10 }, 1e9)).toBe(100);
-    log.deleteBefore(100);
-    expect(log.segments()).toMatchObject([{ baseOffset: 100, sizeBytes: 0 }]);
-    expect(retentionOffset(log, { ...limits, retentionMs: 10 }, 1e9)).toBe(100);
   });
 });
 
