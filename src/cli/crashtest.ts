@@ -1,16 +1,19 @@
 /**
  * `flume-ng crashtest -f FILE -n NAME [--kills N] [--seed S]`: what a user's own definition loses and doubles when its process
  * is killed again and again. Runs a copy of the definition in a temporary directory: own ports and directories, numbered
- * events into its sources, sinks that write to files; kill -9 at random moments, start, and so on; at the end everything is
- * drained and counted. Nothing of the real agent is touched.
+ * events into its sources, sinks that write to files or to a broker of the test; kill -9 at random moments, start, and so on;
+ * at the end everything is drained and counted. Nothing of the real agent is touched.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import type { Logger } from '../lib/log.ts';
+import { type BrokerChild, startBrokerChild } from './broker-process.ts';
 import { type Command, EXIT } from './command.ts';
 import { type CrashDefinition, crashDefinition } from './crashtest/definition.ts';
 import { type Feeder, feederFor } from './crashtest/feeders.ts';
+import { type Output, outputOf } from './crashtest/outputs.ts';
 import { DEFINITION_OPTIONS, helpText, quietCatalog } from './definition-options.ts';
 import { parseOptions, UsageError } from './flags.ts';
 
@@ -21,8 +24,12 @@ const OPTIONS = [
   { long: 'keep', doc: 'leave the temporary directory' },
 ];
 const ABOUT = `Kills a copy of an agent again and again and counts what is lost or doubled. The copy has its own directories and
-ports; sinks are replaced by file_roll and interceptors left out, since it is the channels that are tested. Sources that
-can be fed and that acknowledge take part: netcat, spooldir. Exit code 1 when something was lost.`;
+ports; interceptors are left out, since it is the channels that are tested. Kafka sinks write to a broker of the test (which is
+not killed), all other sinks are replaced by file_roll. Fed are netcat, avro, thrift, exec and spooldir sources; what is
+acknowledged for exec is what the source had counted as stored, for a command is told nothing. The columns: acknowledged,
+delivered; lost = acknowledged and did not come out; doubled = came more than once; unacknowledged = came out, though nobody had
+been told; unstored = neither acknowledged nor delivered: others send that again, a command does not; invented = never sent.
+Exit code 1 when something was lost or invented.`;
 
 const START_LIMIT_MS = 60_000;
 const DRAIN_IDLE_MS = 5_000;
@@ -45,11 +52,9 @@ export const run: Command = async (words, context) => {
   try {
     const definition = await crashDefinition({ files, name, catalog: quietCatalog(context), cwd, env, systemProperties }, dir);
     for (const note of definition.notes) context.stderr.write(`Note: ${note}\n`);
-    const test = new CrashTest(definition, dir, seed);
-    await test.run(kills, (line) => context.stderr.write(line));
-    const result = test.count();
+    const result = await new CrashTest(definition, dir, seed).run(kills, (line) => context.stderr.write(line));
     context.stdout.write(values.has('json') ? `${JSON.stringify({ kills, seed, channels: result })}\n` : tableOf(result, kills, seed));
-    return result.some(({ lost }) => lost > 0) ? EXIT.failed : EXIT.ok;
+    return result.some(({ lost, invented }) => lost + invented > 0) ? EXIT.failed : EXIT.ok;
   } finally {
     if (values.has('keep')) context.stderr.write(`left in ${dir}\n`);
     else fs.rmSync(dir, { recursive: true, force: true });
@@ -72,14 +77,26 @@ interface Outcome {
   readonly doubled: number;
   /** Came out, though their source was never told; a client would send these again. */
   readonly unacknowledged: number;
+  /** Sent, and neither acknowledged nor delivered. */
+  readonly unstored: number;
   /** Came out, but were never put in. */
   readonly invented: number;
+}
+
+const SILENT: Logger = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, isLevelEnabled: () => false };
+
+interface Watched {
+  readonly channel: string;
+  readonly feeders: readonly Feeder[];
+  readonly outputs: readonly Output[];
 }
 
 class CrashTest {
   readonly #definition: CrashDefinition;
   readonly #dir: string;
   readonly #feeders: readonly Feeder[];
+  readonly #watched: readonly Watched[];
+  #agent: ChildProcess | undefined;
   #state: number;
 
   constructor(definition: CrashDefinition, dir: string, seed: number) {
@@ -87,6 +104,11 @@ class CrashTest {
     this.#dir = dir;
     this.#state = seed >>> 0;
     this.#feeders = definition.sources.map((source) => feederFor(source, () => this.#random()));
+    this.#watched = definition.channels.map(({ name, sources, outputs }) => ({
+      channel: name,
+      feeders: this.#feeders.filter(({ numbers }) => sources.includes(numbers.name)),
+      outputs: outputs.map(outputOf),
+    }));
   }
 
   #random(): number {
@@ -94,107 +116,104 @@ class CrashTest {
     return this.#state / 2 ** 32;
   }
 
-  async run(kills: number, say: (line: string) => void): Promise<void> {
-    for (let kill = 1; kill <= kills; kill++) {
-      const agent = this.#start();
-      await this.#ready(agent);
-      const stop = new AbortController();
-      const feeding = this.#feeders.map((feeder) => feeder.feed(stop.signal));
-      await sleep(this.#random() * LIFE_MS);
-      agent.kill('SIGKILL');
+  /** @throws AppError the copy or its broker does not start */
+  async run(kills: number, say: (line: string) => void): Promise<Outcome[]> {
+    let broker: BrokerChild | undefined;
+    try {
+      if (this.#definition.broker !== null) broker = await startBrokerChild(this.#definition.broker, SILENT);
+      for (let kill = 1; kill <= kills; kill++) {
+        await this.#life();
+        say(`\rkill ${kill} of ${kills}: ${this.#feeders.reduce((sum, { numbers }) => sum + numbers.acknowledged.size, 0)} events acknowledged`);
+      }
+      say('\n');
+      const agent = await this.#start();
+      await this.#drained();
+      agent.kill('SIGTERM');
       await ended(agent);
-      stop.abort();
-      await Promise.all(feeding);
-      say(`\rkill ${kill} of ${kills}: ${this.#feeders.reduce((sum, { acknowledged }) => sum + acknowledged.size, 0)} events acknowledged`);
+      for (const feeder of this.#feeders) feeder.settle?.();
+      for (const { outputs } of this.#watched) for (const output of outputs) await output.reread();
+      return this.#watched.map(outcomeOf);
+    } finally {
+      this.#agent?.kill('SIGKILL');
+      for (const { outputs } of this.#watched) for (const output of outputs) output.close();
+      await broker?.stop();
     }
-    say('\n');
-    const agent = this.#start();
-    await this.#ready(agent);
-    await this.#drained();
-    agent.kill('SIGTERM');
+  }
+
+  /** From a start to a kill at a random moment. */
+  async #life(): Promise<void> {
+    const agent = await this.#start();
+    const stop = new AbortController();
+    const feeding = this.#feeders.map((feeder) => feeder.feed(stop.signal));
+    await sleep(this.#random() * LIFE_MS);
+    agent.kill('SIGKILL');
     await ended(agent);
-    for (const feeder of this.#feeders) feeder.settle();
+    stop.abort();
+    await Promise.all(feeding);
   }
 
-  #start(): ChildProcess {
+  /** Starts the copy and waits until every source takes events. @throws UsageError it ended, or takes too long */
+  async #start(): Promise<ChildProcess> {
+    for (const feeder of this.#feeders) feeder.begin?.();
+    const { file, agent: name, monitoringPort } = this.#definition;
     const log = fs.openSync(path.join(this.#dir, 'agent.log'), 'a');
-    const args = [...process.execArgv, process.argv[1] as string, 'agent', '-f', this.#definition.file, '-n', this.#definition.agent, '--no-reload-conf'];
-    const agent = spawn(process.execPath, [...args, '-Dflume.root.logger=INFO,console'], { cwd: this.#dir, stdio: ['ignore', log, log] });
+    const args = [...process.execArgv, process.argv[1] as string, 'agent', '-f', file, '-n', name, '--no-reload-conf', '-Dflume.root.logger=INFO,console'];
+    const monitoring = ['-Dflume.monitoring.type=http', `-Dflume.monitoring.port=${monitoringPort}`];
+    const agent = spawn(process.execPath, [...args, ...monitoring], { cwd: this.#dir, stdio: ['ignore', log, log] });
     fs.closeSync(log);
-    return agent;
-  }
-
-  /** Waits until every source takes events. @throws UsageError it ended, or takes too long */
-  async #ready(agent: ChildProcess): Promise<void> {
+    this.#agent = agent;
     const deadline = performance.now() + START_LIMIT_MS;
     for (const feeder of this.#feeders) {
       while (!(await feeder.isReady())) {
-        if (agent.exitCode !== null || performance.now() > deadline) {
-          agent.kill('SIGKILL');
-          const log = fs.readFileSync(path.join(this.#dir, 'agent.log'), 'utf8').split('\n').slice(-15).join('\n');
-          throw new UsageError(`the copy of the agent does not start:\n${log}`, 'flume-ng validate tells what is wrong with a definition', EXIT.failed);
-        }
+        if (agent.exitCode !== null || performance.now() > deadline) throw this.#notStarted(agent);
         await sleep(20);
       }
     }
+    return agent;
+  }
+
+  #notStarted(agent: ChildProcess): UsageError {
+    agent.kill('SIGKILL');
+    const log = fs.readFileSync(path.join(this.#dir, 'agent.log'), 'utf8').split('\n').slice(-15).join('\n');
+    return new UsageError(`the copy of the agent does not start:\n${log}`, 'flume-ng validate tells what is wrong with a definition', EXIT.failed);
   }
 
   /** Everything acknowledged has come out, or nothing moves any more. */
   async #drained(): Promise<void> {
-    let size = -1;
     for (let since = performance.now(); performance.now() - since < DRAIN_IDLE_MS; await sleep(100)) {
-      for (const feeder of this.#feeders) feeder.settle();
-      if (this.count().every(({ lost }) => lost === 0) && this.#feeders.every((feeder) => feeder.isSettled())) return;
-      const now = outputBytes(this.#definition);
-      if (now === size) continue;
-      size = now;
-      since = performance.now();
+      for (const feeder of this.#feeders) feeder.settle?.();
+      let moved = false;
+      for (const { outputs } of this.#watched) for (const output of outputs) if (await output.look()) moved = true;
+      if (moved) since = performance.now();
+      else if (this.#feeders.every((feeder) => feeder.isSettled?.() ?? true) && this.#watched.every((one) => outcomeOf(one).lost === 0)) return;
     }
-  }
-
-  count(): Outcome[] {
-    return this.#definition.channels.map(({ name, outputs, sources }) => {
-      const seen = new Map<string, number>();
-      for (const dir of outputs) for (const id of eventsIn(dir)) seen.set(id, (seen.get(id) ?? 0) + 1);
-      const feeders = this.#feeders.filter((feeder) => sources.includes(feeder.name));
-      const acknowledged = feeders.flatMap((feeder) => [...feeder.acknowledged]);
-      const told = new Set(acknowledged);
-      let doubled = 0;
-      let unacknowledged = 0;
-      let invented = 0;
-      for (const [id, times] of seen) {
-        doubled += times - 1;
-        if (!feeders.some((feeder) => feeder.sent.has(id))) invented++;
-        else if (!told.has(id)) unacknowledged++;
-      }
-      const lost = acknowledged.filter((id) => !seen.has(id)).length;
-      return { channel: name, acknowledged: told.size, delivered: seen.size, lost, doubled, unacknowledged, invented };
-    });
   }
 }
 
-/** Numbered events in what a file_roll sink wrote; an end torn by a kill is no event. */
-function eventsIn(dir: string): string[] {
-  const found: string[] = [];
-  for (const name of fs.readdirSync(dir)) {
-    for (const line of fs.readFileSync(path.join(dir, name), 'latin1').split('\n')) {
-      const match = /^crashtest (\S+ \d{9}) end$/.exec(line);
-      if (match) found.push(match[1] as string);
+function outcomeOf({ channel, feeders, outputs }: Watched): Outcome {
+  const seen = new Map<string, number>();
+  for (const output of outputs) for (const [id, times] of output.seen) seen.set(id, (seen.get(id) ?? 0) + times);
+  const outcome = { channel, acknowledged: 0, delivered: seen.size, lost: 0, doubled: 0, unacknowledged: 0, unstored: 0, invented: 0 };
+  for (const times of seen.values()) outcome.doubled += times - 1;
+  let known = 0;
+  for (const { numbers } of feeders) {
+    outcome.acknowledged += numbers.acknowledged.size;
+    for (const id of numbers.sent) {
+      const delivered = seen.has(id);
+      const acknowledged = numbers.acknowledged.has(id);
+      if (delivered) known++;
+      if (acknowledged && !delivered) outcome.lost++;
+      else if (!acknowledged && delivered) outcome.unacknowledged++;
+      else if (!acknowledged) outcome.unstored++;
     }
   }
-  return found;
-}
-
-function outputBytes({ channels }: CrashDefinition): number {
-  return channels
-    .flatMap(({ outputs }) => outputs)
-    .flatMap((dir) => fs.readdirSync(dir).map((name) => fs.statSync(path.join(dir, name)).size))
-    .reduce((sum, size) => sum + size, 0);
+  outcome.invented = seen.size - known;
+  return outcome;
 }
 
 function tableOf(outcomes: readonly Outcome[], kills: number, seed: number): string {
-  const head = ['channel', 'acknowledged', 'delivered', 'lost', 'doubled', 'unacknowledged', 'invented'];
-  const rows = outcomes.map((one) => [one.channel, one.acknowledged, one.delivered, one.lost, one.doubled, one.unacknowledged, one.invented].map(String));
+  const head = ['channel', 'acknowledged', 'delivered', 'lost', 'doubled', 'unacknowledged', 'unstored', 'invented'] as const;
+  const rows = outcomes.map((one) => head.map((column) => String(one[column])));
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] as string).length)));
   const line = (row: readonly string[]): string =>
     row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number))).join('  ');

@@ -116,6 +116,11 @@ export class MemoryDisk implements FileSystem {
     inode.durableSize = inode.size;
   }
 
+  /** kill -9: files stay as they are seen, and nothing is open any more. */
+  kill(): void {
+    this.#open.clear();
+  }
+
   /** Power loss and restart. Without `tear` all that was not synced is gone. Open files are no longer open. */
   crash(options: { readonly tear?: boolean } = {}): void {
     const keep = options.tear ? Math.floor(this.#random() * (this.#pending.length + 1)) : 0;

@@ -1,81 +1,106 @@
-/** Numbered events into a source of the copied agent, and which of them the source said it has stored. */
+/**
+ * Numbered events into a source of the copied agent, and which of them are acknowledged, that is, known to be stored:
+ *   netcat         the line was answered by OK
+ *   avro, thrift   the call with the event was answered by OK
+ *   spooldir       the file with the event was renamed
+ *   exec           the source had counted it as stored (EventAcceptedCount) when the agent was last asked. A command gets no
+ *                  answers and cannot be told to print again; what it printed and the source had not stored is gone.
+ */
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { type RpcClient, rpcClient } from '../../agent/wire/rpc-clients.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { AppError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
 import type { FedSource } from './definition.ts';
 
 export interface Feeder {
-  readonly name: string;
-  /** Every event that was ever sent. */
-  readonly sent: ReadonlySet<string>;
-  /** Those that the source acknowledged. */
-  readonly acknowledged: ReadonlySet<string>;
+  readonly numbers: Numbers;
+  /** Before each start of the agent. */
+  begin?(): void;
   /** Whether the source takes events now. */
   isReady(): Promise<boolean>;
   /** Sends until aborted or until the agent dies. */
   feed(signal: AbortSignal): Promise<void>;
   /** Looks for acknowledgements that need no connection. */
-  settle(): void;
-  /** Nothing is left that the source will acknowledge by itself. */
-  isSettled(): boolean;
+  settle?(): void;
+  /** Nothing is left that the source will acknowledge by itself; absent: nothing ever is. */
+  isSettled?(): boolean;
 }
 
 export function feederFor(source: FedSource, random: () => number): Feeder {
-  return source.type === 'netcat'
-    ? new NetcatFeeder(source.name, source.place as number, random)
-    : new SpoolFeeder(source.name, source.place as string, random);
+  const numbers = new Numbers(source.name, random);
+  if (source.type === 'spooldir') return new SpoolFeeder(numbers, source.dir);
+  if (source.type === 'exec') return new ExecFeeder(numbers, source);
+  return source.type === 'netcat' ? new NetcatFeeder(numbers, source.port) : new RpcFeeder(numbers, source.type, source.port);
 }
 
-/** The line of an event; its end tells it from one that a kill tore. */
-function lineOf(id: string): string {
-  return `crashtest ${id} end\n`;
+/** The body of an event; its end tells it from one that a kill tore. */
+function bodyOf(id: string): string {
+  return `crashtest ${id} end`;
 }
 
-class Numbers {
+function linesOf(ids: readonly string[]): string {
+  return ids.map((id) => `${bodyOf(id)}\n`).join('');
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Whether somebody listens on a port of this machine. */
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+/** The events of one source. */
+export class Numbers {
+  /** Of the source. */
+  readonly name: string;
+  /** Every event that was ever sent. */
   readonly sent = new Set<string>();
+  /** Those that the source acknowledged. */
   readonly acknowledged = new Set<string>();
-  readonly #name: string;
+  /** 0 … 1. */
+  readonly random: () => number;
   #next = 0;
 
-  constructor(name: string) {
-    this.#name = name;
+  constructor(name: string, random: () => number) {
+    this.name = name;
+    this.random = random;
   }
 
-  take(count: number): string[] {
-    const ids = Array.from({ length: count }, () => `${this.#name} ${String(this.#next++).padStart(9, '0')}`);
+  /** One to `most` new numbers. */
+  take(most: number): string[] {
+    const count = 1 + Math.floor(this.random() * most);
+    const ids = Array.from({ length: count }, () => `${this.name} ${String(this.#next++).padStart(9, '0')}`);
     for (const id of ids) this.sent.add(id);
     return ids;
+  }
+
+  acknowledge(ids: readonly string[]): void {
+    for (const id of ids) this.acknowledged.add(id);
   }
 }
 
 class NetcatFeeder implements Feeder {
-  readonly name: string;
+  readonly numbers: Numbers;
   readonly #port: number;
-  readonly #random: () => number;
-  readonly #numbers: Numbers;
 
-  constructor(name: string, port: number, random: () => number) {
-    this.name = name;
+  constructor(numbers: Numbers, port: number) {
+    this.numbers = numbers;
     this.#port = port;
-    this.#random = random;
-    this.#numbers = new Numbers(name);
-  }
-
-  get sent(): ReadonlySet<string> {
-    return this.#numbers.sent;
-  }
-  get acknowledged(): ReadonlySet<string> {
-    return this.#numbers.acknowledged;
   }
 
   isReady(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const socket = net.connect(this.#port, '127.0.0.1', () => {
-        socket.destroy();
-        resolve(true);
-      });
-      socket.on('error', () => resolve(false));
-    });
+    return listens(this.#port);
   }
 
   feed(signal: AbortSignal): Promise<void> {
@@ -86,8 +111,8 @@ class NetcatFeeder implements Feeder {
       let rest = '';
       const send = (): void => {
         if (signal.aborted) return;
-        open = this.#numbers.take(1 + Math.floor(this.#random() * 200));
-        socket.write(open.map(lineOf).join(''));
+        open = this.numbers.take(200);
+        socket.write(linesOf(open));
       };
       socket.on('connect', send);
       socket.on('data', (chunk: Buffer) => {
@@ -95,7 +120,7 @@ class NetcatFeeder implements Feeder {
         rest = answers.pop() as string;
         for (const answer of answers) {
           const id = open.shift();
-          if (id !== undefined && answer === 'OK') this.#numbers.acknowledged.add(id);
+          if (id !== undefined && answer === 'OK') this.numbers.acknowledge([id]);
         }
         if (open.length === 0) send();
       });
@@ -106,33 +131,52 @@ class NetcatFeeder implements Feeder {
       signal.addEventListener('abort', () => socket.destroy(), { once: true });
     });
   }
+}
 
-  settle(): void {}
-  isSettled(): boolean {
-    return true;
+const SILENT: Logger = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, isLevelEnabled: () => false };
+
+/** Avro and Thrift: a call with some events, its answer, the next. */
+class RpcFeeder implements Feeder {
+  readonly numbers: Numbers;
+  readonly #port: number;
+  readonly #client: RpcClient;
+
+  constructor(numbers: Numbers, type: 'avro' | 'thrift', port: number) {
+    this.numbers = numbers;
+    this.#port = port;
+    const properties = { 'client.type': type === 'thrift' ? type : 'default', hosts: 'h1', 'hosts.h1': `127.0.0.1:${port}`, 'batch-size': '200' };
+    this.#client = rpcClient(properties, { clock: systemClock, log: SILENT });
+  }
+
+  isReady(): Promise<boolean> {
+    return listens(this.#port);
+  }
+
+  async feed(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const ids = this.numbers.take(200);
+      try {
+        await this.#client.send(ids.map((id) => ({ headers: {}, body: Buffer.from(bodyOf(id)) })));
+        this.numbers.acknowledge(ids);
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        // Killed, or no room: nothing of the call is acknowledged.
+        await pause(20);
+      }
+    }
+    await this.#client.close();
   }
 }
 
 class SpoolFeeder implements Feeder {
-  readonly name: string;
+  readonly numbers: Numbers;
   readonly #dir: string;
-  readonly #random: () => number;
-  readonly #numbers: Numbers;
   readonly #files = new Map<string, readonly string[]>();
   #count = 0;
 
-  constructor(name: string, dir: string, random: () => number) {
-    this.name = name;
+  constructor(numbers: Numbers, dir: string) {
+    this.numbers = numbers;
     this.#dir = dir;
-    this.#random = random;
-    this.#numbers = new Numbers(name);
-  }
-
-  get sent(): ReadonlySet<string> {
-    return this.#numbers.sent;
-  }
-  get acknowledged(): ReadonlySet<string> {
-    return this.#numbers.acknowledged;
   }
 
   async isReady(): Promise<boolean> {
@@ -142,25 +186,81 @@ class SpoolFeeder implements Feeder {
   async feed(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const name = `f${String(this.#count++).padStart(6, '0')}`;
-      const ids = this.#numbers.take(1 + Math.floor(this.#random() * 2000));
-      const draft = path.join(path.dirname(this.#dir), `${this.name}-draft`);
-      fs.writeFileSync(draft, ids.map(lineOf).join(''));
+      const ids = this.numbers.take(2000);
+      const draft = path.join(path.dirname(this.#dir), `${this.numbers.name}-draft`);
+      fs.writeFileSync(draft, linesOf(ids));
       fs.renameSync(draft, path.join(this.#dir, name));
       this.#files.set(name, ids);
       this.settle();
-      await new Promise((resolve) => setTimeout(resolve, 50 + this.#random() * 100));
+      await pause(50 + this.numbers.random() * 100);
     }
   }
 
   settle(): void {
     for (const [name, ids] of this.#files) {
       if (!fs.existsSync(path.join(this.#dir, `${name}.COMPLETED`))) continue;
-      for (const id of ids) this.#numbers.acknowledged.add(id);
+      this.numbers.acknowledge(ids);
       this.#files.delete(name);
     }
   }
 
   isSettled(): boolean {
     return this.#files.size === 0;
+  }
+}
+
+/** Lines that the command may be ahead of what the source has counted. */
+const AHEAD = 20_000;
+
+/** The command follows a file (`tail -F`); each life of the agent begins with an empty one, so the n-th line is the n-th event counted. */
+class ExecFeeder implements Feeder {
+  readonly numbers: Numbers;
+  readonly #file: string;
+  readonly #monitoringPort: number;
+  /** Lines of this life, in order. */
+  #lines: string[] = [];
+  #counted = 0;
+
+  constructor(numbers: Numbers, source: { readonly file: string; readonly monitoringPort: number }) {
+    this.numbers = numbers;
+    this.#file = source.file;
+    this.#monitoringPort = source.monitoringPort;
+  }
+
+  begin(): void {
+    fs.writeFileSync(this.#file, '');
+    this.#lines = [];
+    this.#counted = 0;
+  }
+
+  async isReady(): Promise<boolean> {
+    const counters = await this.#ask();
+    return counters !== null && Number(counters.StartTime) > 0;
+  }
+
+  async feed(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (this.#lines.length - this.#counted < AHEAD) {
+        const ids = this.numbers.take(500);
+        fs.appendFileSync(this.#file, linesOf(ids));
+        for (const id of ids) this.#lines.push(id);
+      }
+      const accepted = Number((await this.#ask())?.EventAcceptedCount ?? 0);
+      if (accepted > this.#counted) {
+        this.numbers.acknowledge(this.#lines.slice(this.#counted, accepted));
+        this.#counted = accepted;
+      }
+      await pause(5 + this.numbers.random() * 20);
+    }
+  }
+
+  /** The counters of the source; null while the agent does not answer. */
+  async #ask(): Promise<Readonly<Record<string, string>> | null> {
+    try {
+      const answer = await fetch(`http://127.0.0.1:${this.#monitoringPort}/metrics`, { signal: AbortSignal.timeout(2_000) });
+      return ((await answer.json()) as Record<string, Record<string, string>>)[`SOURCE.${this.numbers.name}`] ?? null;
+    } catch {
+      return null; // not up yet, or killed just now
+    }
   }
 }

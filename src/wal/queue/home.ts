@@ -4,6 +4,7 @@
  *   CHECKPOINT/channel.id         which channel this is (sealed-text.ts)
  *   CHECKPOINT/acks-0 acks-1      what is done with (acks.ts)
  *   CHECKPOINT/checkpoint.json    from where on each data directory must be verified after a crash
+ *   CHECKPOINT/safe               up to which number puts were answered as durable (safe-mark.ts)
  *   BACKUP/channel.id acks        a copy of what is done with, when asked for
  *   DATA/channel.id               which channel, and which of its data directories
  *   DATA/%020d.log …              events (../log.ts); DATA/quarantine/: what was damaged

@@ -10,6 +10,7 @@ import { replaceWhole, StorageError } from '../../lib/files.ts';
 import { snapshotBytes } from './acks.ts';
 import { writeCheckpoint } from './home.ts';
 import { BACKUP_FILE, type Storage, type StorageOptions } from './opening.ts';
+import { SafeMark } from './safe-mark.ts';
 
 export interface HousekeepingOptions {
   readonly checkpointIntervalMs: number;
@@ -32,6 +33,7 @@ export class Housekeeping {
   readonly #storage: Storage;
   readonly #options: StorageOptions & HousekeepingOptions;
   readonly #queue: { readonly next: () => number; readonly settle: () => Promise<void> };
+  #mark: SafeMark | undefined;
   #timer: Timer | undefined;
   #syncTimer: Timer | undefined;
   #running: Promise<void> | undefined;
@@ -56,6 +58,8 @@ export class Housekeeping {
     this.#storage.acks?.snapshot(this.#storage.done);
     this.#durableLow = this.#storage.done.low;
     this.#writeCheckpoint(false);
+    this.#mark = new SafeMark(this.#options.disk, { dir: this.#options.dirs.checkpoint, tag: this.#storage.tag });
+    this.#mark.write(this.#queue.next());
     this.#trim();
     this.#schedule();
     if (syncIntervalMs !== undefined) this.#scheduleSync(syncIntervalMs);
@@ -91,6 +95,16 @@ export class Housekeeping {
       this.acksInDoubt = false;
     } catch (error) {
       this.#doubt(error);
+    }
+  }
+
+  /** Everything below is durable or done with, and its puts are about to be answered. */
+  noteSafe(mark: number): void {
+    try {
+      this.#mark?.write(mark);
+    } catch (error) {
+      // Costs no event: it is only what would tell that the newest data file was made shorter.
+      this.#options.onTrouble('checkpoint', error as Error);
     }
   }
 
@@ -179,6 +193,13 @@ export class Housekeeping {
     }
   }
 
+  /** Closes the small files, after an error too. */
+  abandon(): void {
+    this.#storage.acks?.close();
+    this.#mark?.close();
+    this.#mark = undefined;
+  }
+
   /** The last checkpoint, then all files are closed. */
   async end(): Promise<void> {
     this.#ended = true;
@@ -203,7 +224,7 @@ export class Housekeeping {
       this.#options.onTrouble('checkpoint', error as Error);
     } finally {
       for (const { log } of stripes) await log.close({ clean: false });
-      acks?.close();
+      this.abandon();
     }
   }
 }

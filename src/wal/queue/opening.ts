@@ -15,6 +15,7 @@ import type { Damage } from '../recover.ts';
 import { AckFiles, type AcksFound, readAcks, readSnapshot } from './acks.ts';
 import { type Checkpoint, type HomeDirs, openHome, readCheckpoint } from './home.ts';
 import { RangeSet } from './ranges.ts';
+import { readSafeMark } from './safe-mark.ts';
 import { Stripe } from './stripe.ts';
 
 export const BACKUP_FILE = 'acks-backup';
@@ -72,17 +73,19 @@ export function openStorage(options: StorageOptions, readOnly = false): Storage 
   try {
     const found = readOnly ? readAcks(disk, dirs.checkpoint, home.tag, done) : openAcks();
     noteAcks(found, notes, stripesHold(disk, dirs));
+    // Read before the logs: beside a running agent it must not be newer than they are.
+    const mark = readSafeMark(disk, { dir: dirs.checkpoint, tag: home.tag }, notes);
     readBackup(options, home.tag, done, notes);
     refuseMissing(checkpoint, { ids: home.dataIds, dirs: dirs.data }, done);
     dirs.data.forEach((dir, i) => {
       stripes.push(openStripe(options, { id: home.dataIds[i]!, dir, checkpoint, readOnly, done, damaged }));
     });
-    const next = Math.max(done.high, checkpoint?.next ?? 0, ...stripes.map(({ log }) => log.nextOffset));
+    const next = Math.max(done.high, damaged.high, mark, checkpoint?.next ?? 0, ...stripes.map(({ log }) => log.nextOffset));
     const points = home.dataIds.map((id) => markOf(checkpoint, id)?.recoveryPoint ?? 0);
-    const safe = Math.max(0, ...(checkpoint?.stripes ?? []).map(({ recoveryPoint }) => recoveryPoint));
+    const safe = Math.max(mark, ...(checkpoint?.stripes ?? []).map(({ recoveryPoint }) => recoveryPoint));
     let lost = skipDeleted(stripes, { done, next, safe });
     const wasClean = checkpoint?.clean ?? false;
-    if (!wasClean) lost += skipHoles(stripes, { done, damaged, next, from: Math.min(...points) });
+    if (!wasClean) lost += skipHoles(stripes, { done, damaged, next, mark, from: Math.min(...points) }, notes);
     return { tag: home.tag, stripes, done, acks, next, wasClean, lost, notes };
   } catch (error) {
     (acks as AckFiles | null)?.close();
@@ -176,12 +179,16 @@ function skipDeleted(stripes: readonly Stripe[], range: { done: RangeSet; next: 
 
 /**
  * Takes holes above the last checkpoint for done. Lost are those of them that were safe once: below the mark that a later
- * batch carries, or reported as damaged. The rest was never acknowledged.
+ * batch carries or the one beside the checkpoint, or reported as damaged. The rest was never acknowledged.
  */
-function skipHoles(stripes: readonly Stripe[], range: { done: RangeSet; damaged: RangeSet; next: number; from: number }): number {
+function skipHoles(
+  stripes: readonly Stripe[],
+  range: { done: RangeSet; damaged: RangeSet; next: number; mark: number; from: number },
+  notes: string[],
+): number {
   const { done, damaged, next } = range;
   const holes: (readonly [from: number, to: number])[] = [];
-  let safe = 0;
+  let safe = range.mark;
   let at = Math.max(range.from, done.low);
   while (at < next) {
     const nearest = nearestStripe(stripes, at, next);
@@ -197,6 +204,10 @@ function skipHoles(stripes: readonly Stripe[], range: { done: RangeSet; damaged:
   for (const stripe of stripes) stripe.forget();
   const known = new RangeSet();
   for (const [from, to] of damaged.ranges()) known.add(from, to);
+  for (const [from, to] of holes) {
+    const end = Math.min(to, safe);
+    if (from < end && known.missingIn(from, end) > 0) notes.push(`events ${from} to ${end - 1} had been stored and are in none of the data files any more`);
+  }
   known.add(0, safe);
   return holes.reduce((lost, [from, to]) => lost + to - from - known.missingIn(from, to), 0);
 }

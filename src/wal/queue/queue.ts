@@ -16,7 +16,7 @@ import { ChannelError } from '../../lib/errors.ts';
 import { BatchBuilder } from '../../records/builder.ts';
 import { GroupSync } from '../group-sync.ts';
 import type { BatchCipher } from './cipher.ts';
-import { putFailure, spaceExhausted } from './failures.ts';
+import { putFailure } from './failures.ts';
 import { lockAll } from './home.ts';
 import { Housekeeping, type HousekeepingOptions } from './housekeeping.ts';
 import { Loan } from './loan.ts';
@@ -75,6 +75,8 @@ export class DurableQueue {
   #cursor: number;
   #waiting: number;
   #lent = 0;
+  /** Numbers of failed puts may not be in the acknowledgements yet. */
+  #holes = false;
   #turn = 0;
   /** A hole that was looked into already. */
   #searched = -1;
@@ -100,7 +102,7 @@ export class DurableQueue {
       this.#housekeeping.begin(options.syncEach ? undefined : options.syncIntervalMs);
     } catch (error) {
       abandon(stripes);
-      this.#storage.acks?.close();
+      this.#housekeeping.abandon();
       this.#unlock();
       throw error;
     }
@@ -170,7 +172,7 @@ export class DurableQueue {
     for (let i = 0; i < stripes.length; i++) {
       const stripe = stripes[(this.#turn + i) % stripes.length]!;
       try {
-        this.#needSpace(stripe, batch.length);
+        stripe.needSpace(batch.length, this.#options.minimumFreeBytes, this.#options.clock.monotonic());
         stripe.append(batch, this.#next);
         this.#turn = (this.#turn + i + 1) % stripes.length;
         return stripe;
@@ -179,13 +181,6 @@ export class DurableQueue {
       }
     }
     throw putFailure(failure);
-  }
-
-  #needSpace(stripe: Stripe, bytes: number): void {
-    const free = stripe.freeBytes(this.#options.clock.monotonic());
-    const required = this.#options.minimumFreeBytes;
-    if (free - bytes >= required) return;
-    throw spaceExhausted(stripe.log.dir, free, required + bytes);
   }
 
   /** After a failed sync a log takes nothing until it is cut back to what is surely durable. */
@@ -207,6 +202,7 @@ export class DurableQueue {
   /** The work of one grouped sync. Never rejects: each put has its own outcome. */
   async #syncNow(): Promise<void> {
     const puts = this.#pending.filter((put) => !put.settled);
+    const visible = this.#visible;
     this.#flushAcks();
     const failed = new Map<Stripe, Error>();
     const stripes = this.#storage.stripes.filter((stripe) => stripe.log.recoveryPoint < stripe.log.nextOffset);
@@ -226,12 +222,22 @@ export class DurableQueue {
     }
     this.#settlePuts();
     if (gone) this.#options.onRemoved(gone, this.#waiting + this.#lent);
+    else if (this.#options.syncEach) this.#noteSafe(this.#visible);
+    else if (failed.size === 0) this.#noteSafe(visible);
+  }
+
+  /** Holes of failed puts must be on disk before the mark that would make losses of them. */
+  #noteSafe(mark: number): void {
+    if (this.#holes) this.#flushAcks();
+    this.#holes &&= this.#housekeeping.acksInDoubt;
+    if (!this.#holes) this.#housekeeping.noteSafe(mark);
   }
 
   /** Its numbers become a hole. */
   #fail(put: PendingPut, error: ChannelError): void {
     put.error = error;
     put.settled = true;
+    this.#holes = true;
     this.#storage.done.add(put.from, put.to);
     this.#unwritten.push([put.from, put.to]);
   }

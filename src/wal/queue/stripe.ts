@@ -8,6 +8,7 @@ import { RecordCursor } from '../../records/cursor.ts';
 import type { Log } from '../log.ts';
 import { LogReader } from '../reader.ts';
 import { type BatchCipher, isSealed, missingKey } from './cipher.ts';
+import { spaceExhausted } from './failures.ts';
 import type { StoredEvent } from './part.ts';
 
 /** How long an answer about free space counts. */
@@ -106,13 +107,13 @@ export class Stripe {
     this.forget();
   }
 
-  /** Bytes free on its disk; asked at most once a second, what was written since is taken off. */
-  freeBytes(nowMs: number): number {
+  /** Free space is asked for at most once a second, what was written since is taken off. @throws ChannelError less than `required` would be left */
+  needSpace(bytes: number, required: number, nowMs: number): void {
     if (nowMs - this.#freeAskedAt >= FREE_FRESH_MS) {
       this.#freeBytes = this.#disk.freeBytes(this.log.dir);
       this.#freeAskedAt = nowMs;
     }
-    return this.#freeBytes;
+    if (this.#freeBytes - bytes < required) throw spaceExhausted(this.log.dir, this.#freeBytes, required + bytes);
   }
 
   /** @throws StorageError: nothing was appended */

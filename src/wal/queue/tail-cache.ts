@@ -15,7 +15,8 @@ const LIMIT_BYTES = 16_777_216;
 const EVENT_BYTES = 200;
 
 export class TailCache {
-  readonly #puts: CachedPut[] = [];
+  /** Undefined: forgotten, and its memory with it, before the array is shortened. */
+  readonly #puts: (CachedPut | undefined)[] = [];
   #first = 0;
   #bytes = 0;
 
@@ -42,7 +43,10 @@ export class TailCache {
 
   #dropBelow(at: number): void {
     const puts = this.#puts;
-    while (this.#first < puts.length && puts[this.#first]!.to <= at) this.#bytes -= puts[this.#first++]!.bytes;
+    for (let put = puts[this.#first]; put !== undefined && put.to <= at; put = puts[this.#first]) {
+      this.#bytes -= put.bytes;
+      puts[this.#first++] = undefined;
+    }
     if (this.#first === puts.length || this.#first > 1_000) puts.splice(0, this.#first);
     else return;
     this.#first = 0;

@@ -7,6 +7,7 @@ import { offsetName } from '../segment.ts';
 import { readAcks } from './acks.ts';
 import { type HomeDirs, openHome, readCheckpoint } from './home.ts';
 import { RangeSet } from './ranges.ts';
+import { readSafeMark } from './safe-mark.ts';
 
 export interface BadPlace {
   readonly file: string;
@@ -31,6 +32,7 @@ export function verifyFiles(disk: FileSystem, dirs: HomeDirs): VerifyReport {
   const home = openHome(disk, dirs, true);
   notes.push(...home.notes);
   readCheckpoint(disk, dirs.checkpoint, notes);
+  readSafeMark(disk, { dir: dirs.checkpoint, tag: home.tag }, notes);
   const { damaged } = readAcks(disk, dirs.checkpoint, home.tag, new RangeSet());
   const unreadable = notes.map((note) => note.split(' ')[0] as string);
   if (damaged > 0) unreadable.push(join(dirs.checkpoint, 'acks-0 or acks-1'));
