@@ -125,7 +125,7 @@ export class Cleaner {
     const { log, config } = partition;
     const segments = log.segments();
     const active = segments.at(-1)?.baseOffset ?? 0;
-    if (segments.length < 2) return null;
+    if (segments.length < 2 || partition.isBroken) return null;
     const known = this.#firstDirty.get(partition) ?? 0;
     const firstDirty = known < log.logStartOffset || known > active ? log.logStartOffset : known;
     if (log.recoveryPoint < active && active > firstDirty && !(await this.#makeDurable(partition))) return null;
@@ -170,7 +170,7 @@ export class Cleaner {
   }
 
   #isLive(partition: Partition): boolean {
-    return !this.#stopped && this.#options.topics.partition(partition.topic, partition.index) === partition;
+    return !this.#stopped && !partition.isBroken && this.#options.topics.partition(partition.topic, partition.index) === partition;
   }
 
   // ---- doing ----

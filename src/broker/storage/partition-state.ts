@@ -16,6 +16,7 @@ import { readControl } from '../../records/builder.ts';
 import type { SegmentInfo } from '../../wal/config.ts';
 import type { Log } from '../../wal/log.ts';
 import { offsetName } from '../../wal/segment.ts';
+import { Slices } from '../slices.ts';
 import { AbortedTxns, appendAborted, loadAborted } from './aborted.ts';
 import { type EpochStart, readEpochs, writeEpochs } from './checkpoints.ts';
 import { type AbortedTxn, ProducerState } from './producers.ts';
@@ -34,6 +35,8 @@ export class PartitionState {
   readonly #epochs: EpochStart[];
   /** `.txnindex` files that were written since they were last synced. */
   readonly #unsynced = new Set<string>();
+  /** Up to which offset the batches were looked at, while {@link reload} is at work. */
+  #foundUpTo: number | null = null;
 
   /**
    * Reads it from the files beside the log and from its batches.
@@ -48,9 +51,11 @@ export class PartitionState {
     this.#load(cleanEnd);
   }
 
+  /** While it is being found again: as far as that has come, for nobody knows yet what is open behind. */
   get lastStableOffset(): number {
     const open = this.producers.firstOpenOffset();
-    return open < 0 ? this.#log.nextOffset : open;
+    const known = Math.min(this.#foundUpTo ?? this.#log.nextOffset, this.#log.nextOffset);
+    return open < 0 ? known : Math.min(open, known);
   }
 
   // ---- leader epochs ----
@@ -109,6 +114,8 @@ export class PartitionState {
    * @throws StorageError
    */
   snapshot(offset: number): void {
+    // Half of it would be worse than the snapshot before.
+    if (this.#foundUpTo !== null) return;
     this.#syncAborted();
     const path = this.#log.path(`${offsetName(offset)}.snapshot`);
     const fd = this.#disk.open(path, 'create');
@@ -149,14 +156,33 @@ export class PartitionState {
     for (const name of snapshotsOf(this.#disk.readdir(this.#log.dir)).slice(0, -2)) this.#disk.unlink(this.#log.path(name));
   }
 
-  /** After the log was cut: forgets what the lost records said. */
-  reload(): void {
+  /**
+   * After the log was cut: forgets what the lost records said. Up to a segment is looked at, in slices; meanwhile nothing may
+   * be appended, and what is not known yet counts as not stable.
+   * @throws StorageError
+   */
+  async reload(): Promise<void> {
+    const slices = new Slices(this.#clock);
     this.producers.clear();
-    this.#load(0);
+    this.#foundUpTo = this.#log.logStartOffset;
+    const from = this.#loadKnown(0);
+    for (const upTo of this.#replay(from)) {
+      this.#foundUpTo = upTo;
+      if (slices.over) await slices.breathe();
+    }
+    this.producers.expire(this.#clock.now() - PRODUCER_EXPIRY_MS);
+    this.#foundUpTo = null;
   }
 
   /** Producer state: the newest snapshot that is sound, then the headers of all batches behind it. */
   #load(cleanEnd: number): void {
+    for (const upTo of this.#replay(this.#loadKnown(cleanEnd))) this.#foundUpTo = upTo;
+    this.#foundUpTo = null;
+    this.producers.expire(this.#clock.now() - PRODUCER_EXPIRY_MS);
+  }
+
+  /** What the files beside the log say. @returns the offset from which on batches must be replayed */
+  #loadKnown(cleanEnd: number): number {
     const names = this.#disk.readdir(this.#log.dir);
     const from = this.#loadSnapshot(names, cleanEnd);
     this.aborted.dropFrom(0);
@@ -166,8 +192,7 @@ export class PartitionState {
       const known = loadAborted(this.#disk, `${path}.txnindex`, { from: baseOffset, to: Math.min(nextOffset, from) });
       for (const txn of known) this.aborted.add(txn);
     }
-    if (from < this.#log.nextOffset) this.#replay(from);
-    this.producers.expire(this.#clock.now() - PRODUCER_EXPIRY_MS);
+    return from;
   }
 
   /** @returns the offset from which on batches must be replayed */
@@ -182,12 +207,15 @@ export class PartitionState {
     return this.#log.logStartOffset;
   }
 
-  #replay(from: number): void {
+  /** Tells of the batches from an offset on, a piece at a time; yields how far it has come. */
+  *#replay(from: number): Generator<number> {
     for (let offset = from; offset < this.#log.nextOffset; ) {
-      const chunk = this.#log.read(offset, REPLAY_BYTES);
+      // Retention may have moved the start between two pieces.
+      const chunk = this.#log.read(Math.max(offset, this.#log.logStartOffset), REPLAY_BYTES);
       if (!chunk || chunk.bytes.length === 0) return;
       for (const batch of batches(chunk.bytes)) if (batch.magic === 2 && batch.baseOffset >= from) this.note(batch);
       offset = chunk.nextOffset;
+      yield offset;
     }
   }
 }

@@ -151,6 +151,10 @@ export class Partition {
   get config(): TopicConfig {
     return this.#config;
   }
+  /** A sync failed, and what is beside the log is not yet what the log says: conclusions must wait. */
+  get isBroken(): boolean {
+    return this.#broken !== null;
+  }
   /** How often the log was cut back to what is durable: what was appended before and not yet synced is gone. */
   get cuts(): number {
     return this.#cuts;
@@ -251,7 +255,7 @@ export class Partition {
         await this.#log.heal();
         this.#cuts++;
       }
-      this.#state.reload();
+      await this.#state.reload();
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       if (this.#closed) return;
@@ -278,6 +282,16 @@ export class Partition {
       return { errorCode: NONE, records: chunk.bytes, aborted: limits.readCommitted ? this.#state.aborted.within(offset, chunk.nextOffset) : [] };
     } catch (error) {
       return { errorCode: readErrorCode(error), records: EMPTY, aborted: [] };
+    }
+  }
+
+  /** How many bytes {@link read} would find, without reading them; Infinity when it should just be asked. */
+  readableBytes(offset: number, readCommitted: boolean): number {
+    try {
+      return this.#log.bytesBetween(offset, readCommitted ? this.lastStableOffset : this.#log.nextOffset);
+    } catch (error) {
+      readErrorCode(error);
+      return Number.POSITIVE_INFINITY;
     }
   }
 
