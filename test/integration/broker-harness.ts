@@ -51,6 +51,7 @@ export async function eventually<T>(look: () => T | Promise<T>, what: string, li
 
 /** A broker in this process. */
 export class TestBroker {
+  static #made = 0;
   readonly dir: string;
   /** What it said at level warn and above. */
   readonly said: string[] = [];
@@ -64,12 +65,18 @@ export class TestBroker {
     options: Partial<Pick<BrokerOptions, 'clock' | 'disk'>> & { readonly dir?: string } = {},
   ): Promise<TestBroker> {
     const broker = new TestBroker(settings, options);
-    await broker.up();
+    try {
+      await broker.up();
+    } catch (error) {
+      if (options.dir === undefined) fs.rmSync(broker.dir, { recursive: true, force: true });
+      throw error;
+    }
     return broker;
   }
 
   private constructor(settings: Readonly<Record<string, string>>, { dir, ...options }: Partial<BrokerOptions> & { readonly dir?: string }) {
-    this.dir = dir ?? tempDir('broker');
+    // With a disk of its own nothing is to be made on this one: `afterCrash` brokers are not always ended.
+    this.dir = dir ?? (options.disk ? path.join(os.tmpdir(), `millrace-broker-in-memory-${++TestBroker.#made}`) : tempDir('broker'));
     this.#settings = settings;
     this.#options = options;
     this.running = undefined as never;
@@ -122,8 +129,11 @@ export class TestBroker {
 
   /** Stops it and removes its directory. */
   async end(): Promise<void> {
-    await this.stop();
-    fs.rmSync(this.dir, { recursive: true, force: true });
+    try {
+      await this.stop();
+    } finally {
+      fs.rmSync(this.dir, { recursive: true, force: true });
+    }
   }
 }
 

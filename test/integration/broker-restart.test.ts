@@ -140,6 +140,22 @@ describe('directories of others', () => {
     expect(broker.running.broker.nodeId).toBe(7);
   });
 
+  test('a partition that lies in two directories is refused with both names, and nothing in them is touched', async () => {
+    const dirs = [place('data-a'), place('data-b')];
+    const broker = await brokerWith({ 'log.dirs': dirs.join(',') });
+    await broker.topic('t');
+    await produceTo(await broker.client(), 't', 0, batchOf(['kept']));
+    await broker.stop();
+    const [from, to] = fs.existsSync(path.join(dirs[0]!, 't-0')) ? dirs : [...dirs].reverse();
+    fs.cpSync(path.join(from!, 't-0'), path.join(to!, 't-0'), { recursive: true });
+    const start = broker.up();
+    await expect(start).rejects.toThrow(/^t-0 is in two directories of log\.dirs: \/.*\/t-0 and \/.*\/t-0$/);
+    expect(fs.readdirSync(path.join(to!, 't-0'))).toEqual(fs.readdirSync(path.join(from!, 't-0')));
+    fs.rmSync(path.join(to!, 't-0'), { recursive: true });
+    await broker.up();
+    expect((await readAll(await broker.client(), 't', 0)).map(({ value }) => value)).toEqual(['kept']);
+  });
+
   test('one directory named twice is refused', async () => {
     const dir = place('twice');
     await expect(TestBroker.start({ 'log.dirs': `${dir},${dir}/../${path.basename(dir)}` })).rejects.toThrow(/names one directory twice/);

@@ -13,7 +13,7 @@ import { statfsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ErrorCode } from '../../kafka/errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { errorText } from '../../lib/errors.ts';
+import { ConfigError, errorText } from '../../lib/errors.ts';
 import { type FileSystem, StorageError } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Damage } from '../../wal/recover.ts';
@@ -150,13 +150,22 @@ export class TopicStore {
     return { recovery, starts };
   }
 
-  /** Deletes directories on their way out; answers where each partition lies. */
+  /** Deletes directories on their way out; answers where each partition lies. @throws ConfigError one lies in two places */
   #eraseLeftovers(): Map<string, string> {
     const found = new Map<string, string>();
     for (const dir of this.dirs) {
       for (const name of this.#options.disk.readdir(dir)) {
         if (name.endsWith('-delete')) this.#options.disk.rmdir(join(dir, name));
-        else if (parsePartitionDir(name)) found.set(name, dir);
+        else if (parsePartitionDir(name)) {
+          const other = found.get(name);
+          // Only its owner knows which of the two is right; the wrong one would be a loss that nobody sees.
+          if (other !== undefined) {
+            throw new ConfigError(`${name} is in two directories of log.dirs: ${join(other, name)} and ${join(dir, name)}`, {
+              fix: 'move the one that is not wanted away; Kafka refuses to start in this case too',
+            });
+          }
+          found.set(name, dir);
+        }
       }
     }
     return found;
