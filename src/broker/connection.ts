@@ -41,6 +41,8 @@ interface Reply {
   readonly slot: Slot;
   /** Monotonic ms. */
   readonly began: number;
+  /** How long the client must wait because its requests keep the broker busy (request_percentage). */
+  readonly throttleMs: number;
 }
 
 export class Connection {
@@ -57,6 +59,7 @@ export class Connection {
   #principal = 'User:ANONYMOUS';
   #blocked = false;
   #muted = false;
+  #mutedUntil = 0;
   #closing = false;
 
   constructor(id: number, socket: Socket, listener: Listener, broker: Broker) {
@@ -171,14 +174,15 @@ export class Connection {
     if (this.#login && apiKey !== SASL_HANDSHAKE && apiKey !== SASL_AUTHENTICATE && this.#broker.clock.monotonic() > this.#login.expiresAt) {
       return this.close('the login expired (connections.max.reauth.ms)');
     }
+    const began = this.#broker.clock.monotonic();
     const request = codec(api, version).decodeRequest(reader);
     const slot: Slot = { parts: null, done: false, isProduce: apiKey === PRODUCE };
     this.#slots.push(slot);
-    const began = this.#broker.clock.monotonic();
     const context = this.#context(version, clientId ?? '');
     const answer =
       this.#login && (apiKey === SASL_HANDSHAKE || apiKey === SASL_AUTHENTICATE) ? this.#loginStep(apiKey, request, context) : handler.run(request, context);
-    const reply = { handler, version, correlationId, slot, began };
+    const throttleMs = this.#broker.quotas.worked(context, this.#broker.clock.monotonic() - began);
+    const reply = { handler, version, correlationId, slot, began, throttleMs };
     if (answer instanceof Promise) {
       answer.then(
         (value) => this.#settle(reply, value),
@@ -201,11 +205,13 @@ export class Connection {
   }
 
   #settle(reply: Reply, answer: Answer<AnyApi>): void {
-    const { handler, version, correlationId, slot, began } = reply;
+    const { handler, version, correlationId, slot, began, throttleMs } = reply;
     this.#broker.figures.request(handler.api.key, this.#broker.clock.monotonic() - began);
+    this.#mute(throttleMs);
     if (answer !== null) {
       try {
-        slot.parts = encodeResponse({ api: handler.api, version, correlationId }, { throttleTimeMs: 0, ...answer });
+        const throttleTimeMs = Math.max(throttleMs, answer.throttleTimeMs ?? 0);
+        slot.parts = encodeResponse({ api: handler.api, version, correlationId }, { ...answer, throttleTimeMs });
       } catch (error) {
         return this.#fail(handler.api, error);
       }
@@ -257,11 +263,16 @@ export class Connection {
     this.#flush();
   }
 
+  /** Reads nothing for so long; of several waits at once the longest counts. */
   #mute(ms: number): void {
     if (ms <= 0) return;
     this.#broker.figures.throttle(ms);
+    const until = this.#broker.clock.monotonic() + ms;
+    if (until <= this.#mutedUntil) return;
+    this.#mutedUntil = until;
     this.#muted = true;
     this.#broker.clock.after(ms, () => {
+      if (this.#mutedUntil > until) return;
       this.#muted = false;
       this.#pump();
     });

@@ -1,9 +1,14 @@
 /**
- * Client quotas (KIP-13, KIP-546): bytes per second of produce and fetch per user and client id. A client over its rate
- * is answered at once with a throttle time, and its connection is not read from for that long.
+ * Client quotas (KIP-13, KIP-124, KIP-546, KIP-599) per user and client id. A client over its limit is answered at once
+ * with a throttle time, and its connection is not read from for that long.
  *
- * Rate and delay follow Kafka: the mean over the last 11 windows of a second; delay = (rate - quota) / quota × the time
- * those windows span. The most specific entity counts: user+client, user, client, each before its default.
+ *   producer_byte_rate, consumer_byte_rate   bytes per second
+ *   request_percentage                       share of the event loop that its requests keep busy; 100 = all of it
+ *   controller_mutation_rate                 partitions made and removed per second
+ *
+ * Rates and delays follow Kafka: the mean over the last 11 windows of a second; delay = (rate - quota) / quota × the time
+ * those windows span. Mutations draw from a bucket that holds 11 seconds' worth. The most specific entity counts:
+ * user+client, user, client, each before its default.
  */
 import type { Clock } from '../lib/clock.ts';
 import type { Quota, QuotaEntity } from './coordinator/metadata.ts';
@@ -11,49 +16,76 @@ import type { RequestContext } from './request.ts';
 
 const WINDOWS = 11;
 const WINDOW_MS = 1000;
+/** Longest wait for bytes, and, as in Kafka a window, for busy requests. */
 const MAX_THROTTLE_MS = 30_000;
+const MAX_BUSY_THROTTLE_MS = WINDOW_MS;
 /** More rates than this are looked through for those that nobody uses any more: client ids may be new with each run. */
 const MANY_RATES = 1000;
-/** Rates kept before quiet ones are looked for. */
-const MANY = 1000;
 
-/** Bytes per window, as a ring over time. */
+/** What was counted per window, as a ring over time. */
 class Rate {
-  readonly #bytes = new Float64Array(WINDOWS);
+  readonly #counted = new Float64Array(WINDOWS);
   #window = -1;
   #first = -1;
-
-  isQuiet(nowMs: number): boolean {
-    return Math.floor(nowMs / WINDOW_MS) - this.#window >= WINDOWS;
-  }
 
   /** Nothing was added within all windows: the rate is 0. */
   isIdle(nowMs: number): boolean {
     return Math.floor(nowMs / WINDOW_MS) - this.#window >= WINDOWS;
   }
 
-  /** Adds bytes now; answers bytes per second and the span it was measured over, in ms. */
-  add(nowMs: number, bytes: number): { readonly perSecond: number; readonly spanMs: number } {
+  /** Adds something now; answers the rate per second and the span it was measured over, in ms. */
+  add(nowMs: number, amount: number): { readonly perSecond: number; readonly spanMs: number } {
     const window = Math.floor(nowMs / WINDOW_MS);
     if (this.#first < 0 || window - this.#window >= WINDOWS) {
-      this.#bytes.fill(0);
+      this.#counted.fill(0);
       this.#first = window;
-    } else for (let w = this.#window + 1; w <= window; w++) this.#bytes[w % WINDOWS] = 0;
+    } else for (let w = this.#window + 1; w <= window; w++) this.#counted[w % WINDOWS] = 0;
     this.#window = window;
-    this.#bytes[window % WINDOWS] = (this.#bytes[window % WINDOWS] as number) + bytes;
+    this.#counted[window % WINDOWS] = (this.#counted[window % WINDOWS] as number) + amount;
     let total = 0;
-    for (const part of this.#bytes) total += part;
+    for (const part of this.#counted) total += part;
     // A young rate is spread over at least ten windows, as Kafka does, so that one large first request is not punished.
     const spanMs = Math.max((WINDOWS - 1) * WINDOW_MS, nowMs - Math.max(this.#first, window - WINDOWS + 1) * WINDOW_MS);
     return { perSecond: (total * 1000) / spanMs, spanMs };
   }
 }
 
+/** What a client may still change; below zero it has to wait until time has filled it up. Begins full. */
+class Bucket {
+  #left = Number.POSITIVE_INFINITY;
+  #at = 0;
+
+  isIdle(nowMs: number): boolean {
+    return nowMs - this.#at >= WINDOWS * WINDOW_MS;
+  }
+
+  /** How much is left now, with `perSecond` coming in. */
+  left(nowMs: number, perSecond: number): number {
+    this.#left = Math.min(perSecond * WINDOWS, this.#left + ((nowMs - this.#at) / 1000) * perSecond);
+    this.#at = nowMs;
+    return this.#left;
+  }
+
+  take(amount: number): void {
+    this.#left -= amount;
+  }
+}
+
+/** One request that makes or removes partitions, and what it may under its quota. */
+export interface Mutations {
+  /** Counts partitions; false when the client must be refused them with THROTTLING_QUOTA_EXCEEDED. */
+  charge(partitions: number): boolean;
+  /** To be called once, for the answer: how long the client must wait, which its connection then does. */
+  throttleTimeMs(): number;
+}
+
+const UNLIMITED: Mutations = { charge: () => true, throttleTimeMs: () => 0 };
+
 export class Quotas {
-  #lookThroughAt = MANY_RATES;
   readonly #clock: Clock;
   readonly #entries: () => Iterable<Quota>;
-  readonly #rates = new Map<string, Rate>();
+  readonly #counts = new Map<string, Rate | Bucket>();
+  #lookThroughAt = MANY_RATES;
 
   /** @param entries what is set now; read at every request */
   constructor(entries: () => Iterable<Quota>, clock: Clock) {
@@ -62,55 +94,83 @@ export class Quotas {
   }
 
   /** Counts produced bytes; answers how long the client must wait, in ms. */
-  produced(context: RequestContext, bytes: number): number {
-    return this.#throttle('producer_byte_rate', context, bytes);
+  produced({ client }: RequestContext, bytes: number): number {
+    return this.#throttle('producer_byte_rate', client, bytes);
   }
 
   /** Counts fetched bytes; answers how long the client must wait, in ms. */
-  fetched(context: RequestContext, bytes: number): number {
-    return this.#throttle('consumer_byte_rate', context, bytes);
+  fetched({ client }: RequestContext, bytes: number): number {
+    return this.#throttle('consumer_byte_rate', client, bytes);
   }
 
-  #throttle(key: string, { client }: RequestContext, bytes: number): number {
-    if (bytes === 0) return 0;
-    const user = client.principal.replace(/^User:/, '');
-    const quota = this.#quotaFor(key, user, client.clientId);
+  /** Counts the time that a request kept the event loop busy; answers how long the client must wait, in ms. */
+  worked({ client }: RequestContext, busyMs: number): number {
+    return Math.min(MAX_BUSY_THROTTLE_MS, this.#throttle('request_percentage', client, busyMs / 10));
+  }
+
+  /**
+   * For a request that makes or removes partitions.
+   * @param isStrict the client knows THROTTLING_QUOTA_EXCEEDED; others have their way and wait afterwards
+   */
+  mutations(context: RequestContext, isStrict: boolean): Mutations {
+    const quota = this.#quotaFor('controller_mutation_rate', context.client);
+    if (quota === undefined) return UNLIMITED;
+    const { limit, scope } = quota;
+    const bucket = this.#count(`controller_mutation_rate ${scope}`, () => new Bucket()) as Bucket;
+    let refused = false;
+    return {
+      charge: (partitions) => {
+        const left = bucket.left(this.#clock.monotonic(), limit);
+        refused ||= isStrict && left < 0;
+        if (!refused) bucket.take(partitions);
+        return !refused;
+      },
+      throttleTimeMs: () => {
+        const left = bucket.left(this.#clock.monotonic(), limit);
+        const ms = left < 0 && (refused || !isStrict) ? Math.round((-left / limit) * 1000) : 0;
+        context.throttle(ms);
+        return ms;
+      },
+    };
+  }
+
+  #throttle(key: string, client: RequestContext['client'], amount: number): number {
+    if (amount === 0) return 0;
+    const quota = this.#quotaFor(key, client);
     if (quota === undefined) return 0;
-    const name = `${key} ${quota.scope}`;
-    const now = this.#clock.monotonic();
-    const { perSecond, spanMs } = this.#rateOf(name, now).add(now, bytes);
+    const rate = this.#count(`${key} ${quota.scope}`, () => new Rate()) as Rate;
+    const { perSecond, spanMs } = rate.add(this.#clock.monotonic(), amount);
     if (perSecond <= quota.limit) return 0;
     return Math.min(MAX_THROTTLE_MS, Math.round(((perSecond - quota.limit) / quota.limit) * spanMs));
   }
 
-  #rateOf(name: string, now: number): Rate {
-    let rate = this.#rates.get(name);
-    if (rate) return rate;
-    // Clients may call themselves anything: those that have been quiet for all windows are forgotten.
-    if (this.#rates.size >= MANY) for (const [other, old] of this.#rates) if (old.isQuiet(now)) this.#rates.delete(other);
-    rate = new Rate();
-    this.#rates.set(name, rate);
-    if (this.#rates.size > this.#lookThroughAt) this.#dropIdle();
-    return rate;
+  #count(name: string, make: () => Rate | Bucket): Rate | Bucket {
+    let count = this.#counts.get(name);
+    if (count) return count;
+    if (this.#counts.size >= this.#lookThroughAt) this.#dropIdle();
+    count = make();
+    this.#counts.set(name, count);
+    return count;
   }
 
   #dropIdle(): void {
     const now = this.#clock.monotonic();
-    for (const [name, rate] of this.#rates) if (rate.isIdle(now)) this.#rates.delete(name);
-    this.#lookThroughAt = Math.max(MANY_RATES, this.#rates.size * 2);
+    for (const [name, count] of this.#counts) if (count.isIdle(now)) this.#counts.delete(name);
+    this.#lookThroughAt = Math.max(MANY_RATES, this.#counts.size * 2);
   }
 
   /** Rates remembered now. */
   get size(): number {
-    return this.#rates.size;
+    return this.#counts.size;
   }
 
   /** The most specific quota; `scope` names who shares its rate. */
-  #quotaFor(key: string, user: string, clientId: string): { readonly limit: number; readonly scope: string } | undefined {
+  #quotaFor(key: string, { principal, clientId }: RequestContext['client']): { readonly limit: number; readonly scope: string } | undefined {
     let best: { rank: number; limit: number; scope: string } | undefined;
     for (const { entity, values } of this.#entries()) {
       const limit = values[key];
       if (limit === undefined || has(entity, 'ip')) continue;
+      const user = principal.replace(/^User:/, '');
       const rank = rankOf(entity, user, clientId);
       if (rank < 0 || (best && best.rank <= rank)) continue;
       best = { rank, limit, scope: `${has(entity, 'user') ? user : ''}/${has(entity, 'client-id') ? clientId : ''}` };

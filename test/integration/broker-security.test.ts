@@ -10,6 +10,7 @@ import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, type Admin, Ka
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { AlterClientQuotas } from '../../src/kafka/apis/alter-client-quotas.ts';
 import { AlterUserScramCredentials } from '../../src/kafka/apis/alter-user-scram-credentials.ts';
+import { CreateTopics } from '../../src/kafka/apis/create-topics.ts';
 import { DescribeClientQuotas } from '../../src/kafka/apis/describe-client-quotas.ts';
 import { DescribeUserScramCredentials } from '../../src/kafka/apis/describe-user-scram-credentials.ts';
 import { Fetch } from '../../src/kafka/apis/fetch.ts';
@@ -564,6 +565,48 @@ describe('quotas', () => {
       { version: 12 },
     );
     expect(fetched.throttleTimeMs).toBeGreaterThan(300);
+  });
+});
+
+describe('quotas of work', () => {
+  const limit = async (broker: TestBroker, key: string, value: number): Promise<void> => {
+    const { entries } = await (await broker.client('admin')).call(AlterClientQuotas, {
+      entries: [{ entity: [{ entityType: 'client-id', entityName: 'greedy' }], ops: [{ key, value, remove: false }] }],
+      validateOnly: false,
+    });
+    expect(entries).toEqual([expect.objectContaining({ errorCode: 0 })]);
+  };
+
+  test('request_percentage: a client whose requests keep the broker busy is told to wait, others are not', async () => {
+    const broker = await brokerWith({});
+    await broker.topic('t');
+    await limit(broker, 'request_percentage', 0.0001);
+    const [greedy, modest] = [await broker.client('greedy'), await broker.client('modest')];
+    const waits = [];
+    for (let i = 0; i < 3; i++) waits.push((await greedy.call(Metadata, { topics: null })).throttleTimeMs);
+    expect(Math.max(...waits)).toBeGreaterThan(0);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(1000);
+    expect((await modest.call(Metadata, { topics: null })).throttleTimeMs).toBe(0);
+  });
+
+  test('controller_mutation_rate: partitions above it are refused with 89 for those that know it; older clients wait', async () => {
+    const broker = await brokerWith({});
+    await limit(broker, 'controller_mutation_rate', 1);
+    const greedy = await broker.client('greedy');
+    const create = (name: string, numPartitions: number, version: number) =>
+      greedy.call(
+        CreateTopics,
+        { topics: [{ name, numPartitions, replicationFactor: 1, assignments: [], configs: [] }], timeoutMs: 1000, validateOnly: false },
+        { version },
+      );
+    expect((await create('a', 12, 7)).topics[0]).toMatchObject({ errorCode: 0 });
+    const refused = await create('b', 1, 7);
+    expect(refused.topics[0]).toMatchObject({ errorCode: 89, errorMessage: 'The throttling quota has been exceeded.' });
+    expect(refused.throttleTimeMs).toBeGreaterThan(0);
+    expect(broker.running.broker.topics.get('b')).toBeUndefined();
+    const late = await create('c', 3, 5);
+    expect(late.topics[0]).toMatchObject({ errorCode: 0 });
+    expect(late.throttleTimeMs).toBeGreaterThan(1000);
   });
 });
 

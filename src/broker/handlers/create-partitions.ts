@@ -3,17 +3,27 @@ import { CreatePartitions } from '../../kafka/apis/create-partitions.ts';
 import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
 import type { RequestOf } from '../../kafka/schema.ts';
 import { OPERATION, RESOURCE } from '../auth/acl.ts';
+import type { Mutations } from '../quotas.ts';
 import { handle, type RequestContext } from '../request.ts';
+
+/** Older clients would take THROTTLING_QUOTA_EXCEEDED for a failure. */
+const KNOWS_QUOTA_SINCE = 3;
 
 type Growth = RequestOf<typeof CreatePartitions>['topics'][number];
 
 export const createPartitions = handle(CreatePartitions, async (request, context) => {
+  const quota = context.broker.quotas.mutations(context, context.version >= KNOWS_QUOTA_SINCE);
   const results = [];
-  for (const growth of request.topics) results.push(await grow(growth, request.validateOnly, context));
-  return { results };
+  for (const growth of request.topics) results.push(await grow(growth, { validateOnly: request.validateOnly, quota }, context));
+  return { results, throttleTimeMs: quota.throttleTimeMs() };
 });
 
-async function grow(growth: Growth, validateOnly: boolean, { broker, client }: RequestContext) {
+interface Terms {
+  readonly validateOnly: boolean;
+  readonly quota: Mutations;
+}
+
+async function grow(growth: Growth, { validateOnly, quota }: Terms, { broker, client }: RequestContext) {
   const { name, count, assignments } = growth;
   const answer = (errorCode: number, message: string | null = null) => ({ name, errorCode, errorMessage: message });
   if (!broker.authorizer.allowed(client, OPERATION.alter, RESOURCE.topic, name))
@@ -33,6 +43,7 @@ async function grow(growth: Growth, validateOnly: boolean, { broker, client }: R
     return answer(ErrorCode.INVALID_REPLICA_ASSIGNMENT, `This is a single node with id ${broker.nodeId}; an assignment may name it alone.`);
   }
   if (validateOnly) return answer(ErrorCode.NONE);
+  if (!quota.charge(count - have)) return answer(ErrorCode.THROTTLING_QUOTA_EXCEEDED, errorMessage(ErrorCode.THROTTLING_QUOTA_EXCEEDED));
   const { errorCode, message } = await broker.topics.addPartitions(name, count);
   return answer(errorCode, message ?? null);
 }

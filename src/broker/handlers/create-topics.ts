@@ -8,8 +8,12 @@ import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
 import type { RequestOf } from '../../kafka/schema.ts';
 import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
 import { topicConfigEntries } from '../config-entries.ts';
+import type { Mutations } from '../quotas.ts';
 import { handle, type RequestContext } from '../request.ts';
 import { topicConfigError } from '../topic-config.ts';
+
+/** Older clients would take the code for a failure. */
+const KNOWS_QUOTA_SINCE = 6;
 
 type Creation = RequestOf<typeof CreateTopics>['topics'][number];
 interface Refusal {
@@ -20,6 +24,7 @@ interface Refusal {
 export const createTopics = handle(CreateTopics, async (request, context) => {
   const counts = new Map<string, number>();
   for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const quota = context.broker.quotas.mutations(context, context.version >= KNOWS_QUOTA_SINCE);
   const topics = [];
   const answered = new Set<string>();
   for (const creation of request.topics) {
@@ -33,12 +38,17 @@ export const createTopics = handle(CreateTopics, async (request, context) => {
           }),
         );
       answered.add(name);
-    } else topics.push(await createOne(creation, request.validateOnly, context));
+    } else topics.push(await createOne(creation, { validateOnly: request.validateOnly, quota }, context));
   }
-  return { topics };
+  return { topics, throttleTimeMs: quota.throttleTimeMs() };
 });
 
-async function createOne(creation: Creation, validateOnly: boolean, context: RequestContext) {
+interface Terms {
+  readonly validateOnly: boolean;
+  readonly quota: Mutations;
+}
+
+async function createOne(creation: Creation, { validateOnly, quota }: Terms, context: RequestContext) {
   const { broker } = context;
   const { name } = creation;
   const refusal = refuse(creation, context);
@@ -51,6 +61,8 @@ async function createOne(creation: Creation, validateOnly: boolean, context: Req
         : creation.numPartitions;
   const overrides = Object.fromEntries(creation.configs.map((config) => [config.name, config.value ?? '']));
   if (!validateOnly) {
+    if (!quota.charge(count))
+      return failed(name, { errorCode: ErrorCode.THROTTLING_QUOTA_EXCEEDED, message: errorMessage(ErrorCode.THROTTLING_QUOTA_EXCEEDED) });
     const { errorCode, message } = await broker.topics.create(name, { partitions: count, overrides });
     if (errorCode !== ErrorCode.NONE) return failed(name, { errorCode, message: message ?? errorMessage(errorCode) });
   }

@@ -3,16 +3,21 @@ import { DeleteTopics } from '../../kafka/apis/delete-topics.ts';
 import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
 import { ZERO_UUID } from '../../kafka/schema.ts';
 import { OPERATION, RESOURCE } from '../auth/acl.ts';
+import type { Mutations } from '../quotas.ts';
 import { handle, type RequestContext } from '../request.ts';
+
+/** Older clients would take THROTTLING_QUOTA_EXCEEDED for a failure. */
+const KNOWS_QUOTA_SINCE = 5;
 
 export const deleteTopics = handle(DeleteTopics, async (request, context) => {
   const wanted = context.version >= 6 ? request.topics : request.topicNames.map((name) => ({ name, topicId: ZERO_UUID }));
+  const quota = context.broker.quotas.mutations(context, context.version >= KNOWS_QUOTA_SINCE);
   const responses = [];
-  for (const { name, topicId } of wanted) responses.push(await deleteOne(name, topicId, context));
-  return { responses };
+  for (const one of wanted) responses.push(await deleteOne(one, quota, context));
+  return { responses, throttleTimeMs: quota.throttleTimeMs() };
 });
 
-async function deleteOne(name: string | null, topicId: string, { broker, client }: RequestContext) {
+async function deleteOne({ name, topicId }: { readonly name: string | null; readonly topicId: string }, quota: Mutations, { broker, client }: RequestContext) {
   const topic = name === null ? broker.topics.byId(topicId) : broker.topics.get(name);
   const answer = (errorCode: number, message?: string) => ({
     name: name ?? topic?.name ?? null,
@@ -26,6 +31,7 @@ async function deleteOne(name: string | null, topicId: string, { broker, client 
   if (!broker.config.own['delete.topic.enable']) return answer(ErrorCode.TOPIC_DELETION_DISABLED);
   if (!topic) return answer(name === null ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
   if (topic.internal) return answer(ErrorCode.INVALID_TOPIC_EXCEPTION, `Topic '${topic.name}' is internal; its offsets or transactions would be lost.`);
+  if (!quota.charge(topic.partitions.length)) return answer(ErrorCode.THROTTLING_QUOTA_EXCEEDED);
   const { errorCode, message } = await broker.topics.remove(topic.name);
   return answer(errorCode, message);
 }

@@ -58,7 +58,11 @@ async function createOrFail(name: string, request: Wanted, context: RequestConte
     broker.authorizer.allowed(client, OPERATION.create, RESOURCE.topic, name);
   if (!(request.allowAutoTopicCreation && broker.config.own['auto.create.topics.enable'])) return failed(name, ZERO_UUID, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
   if (!mayCreate) return failed(name, ZERO_UUID, ErrorCode.TOPIC_AUTHORIZATION_FAILED);
+  // A client that asks for metadata does not know it is over a quota of changes: it has its topic, and waits afterwards.
+  const quota = broker.quotas.mutations(context, false);
+  quota.charge(broker.config.own['num.partitions']);
   const { errorCode } = await broker.topics.autoCreate(name);
+  quota.throttleTimeMs();
   const topic = broker.topics.get(name);
   return topic
     ? describe(topic, context, request.includeTopicAuthorizedOperations)

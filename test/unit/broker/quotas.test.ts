@@ -50,6 +50,59 @@ describe('the delay', () => {
   });
 });
 
+describe('request_percentage', () => {
+  test('counts the time that requests keep the loop busy, and makes the client wait a second at most', async () => {
+    const clock = new ManualClock();
+    const quotas = new Quotas(() => [quota('u', undefined, 10, 'request_percentage')], clock);
+    // A tenth of ten seconds is a second.
+    expect(quotas.worked(from('u', 'c'), 1000)).toBe(0);
+    expect(quotas.worked(from('u', 'c'), 50)).toBe(500);
+    expect(quotas.worked(from('u', 'c'), 5000)).toBe(1000);
+    expect(quotas.worked(from('v', 'c'), 5000)).toBe(0);
+    await clock.advance(12_000);
+    expect(quotas.worked(from('u', 'c'), 1000)).toBe(0);
+  });
+});
+
+describe('controller_mutation_rate', () => {
+  const asking = (clientId = 'c') => {
+    const waits: number[] = [];
+    const context = { client: { principal: 'User:u', clientId }, throttle: (ms: number) => void (ms > 0 && waits.push(ms)) } as unknown as RequestContext;
+    return { context, waits };
+  };
+  const limited = (clock = new ManualClock()) => ({ clock, quotas: new Quotas(() => [quota('u', undefined, 2, 'controller_mutation_rate')], clock) });
+
+  test('eleven seconds’ worth is there at once, the last change may exceed it, then a client is refused until time has made up for it', async () => {
+    const { clock, quotas } = limited();
+    const { context, waits } = asking();
+    const first = quotas.mutations(context, true);
+    expect([first.charge(20), first.charge(10), first.charge(1), first.throttleTimeMs()]).toEqual([true, true, false, 4000]);
+    expect(waits).toEqual([4000]);
+    await clock.advance(3900);
+    const early = quotas.mutations(context, true);
+    expect([early.charge(1), early.throttleTimeMs()]).toEqual([false, 100]);
+    await clock.advance(200);
+    const later = quotas.mutations(context, true);
+    expect([later.charge(1), later.throttleTimeMs()]).toEqual([true, 0]);
+  });
+
+  test('a client that does not know the code has its way and waits afterwards', () => {
+    const { quotas } = limited();
+    const { context, waits } = asking();
+    const one = quotas.mutations(context, false);
+    expect([one.charge(30), one.charge(2), one.throttleTimeMs()]).toEqual([true, true, 5000]);
+    expect(waits).toEqual([5000]);
+  });
+
+  test('nobody else waits', () => {
+    const { quotas } = limited();
+    const all = new Quotas(() => [], new ManualClock());
+    const other = asking().context;
+    expect([all.mutations(other, true).charge(1e9), all.mutations(other, true).throttleTimeMs()]).toEqual([true, 0]);
+    expect(quotas.size).toBe(0);
+  });
+});
+
 describe('the most specific quota counts', () => {
   const all = [
     quota(undefined, null, 1),
