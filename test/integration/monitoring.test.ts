@@ -77,6 +77,7 @@ describe('monitoring of an agent', () => {
       EventPutSuccessCount: '3',
       EventTakeSuccessCount: '3',
     });
+    expect(metrics['FLOW.c1']).toEqual({ Type: 'FLOW', Received: '4', Delivered: '3', InChannel: '0', Dropped: '1', 'Dropped.interceptor': '1', Gap: '0' });
     for (const attributes of Object.values(metrics)) for (const value of Object.values(attributes as object)) expect(value).toBeTypeOf('string');
 
     const prometheus = (await get(port, '/metrics/prometheus')).body;

@@ -84,6 +84,22 @@ describe('stop', () => {
     expect(a1.output).toMatch(/channel c1: 2 events were not delivered and are lost/);
   });
 
+  it('says in Flume’s words what each component counted', async () => {
+    const port = await freePort();
+    const a1 = new AgentProcess(flow(port, 'sinks.k1.type = null'));
+    open.push(a1);
+    a1.start();
+    await a1.says('agent a1 runs');
+    await (await LineClient.connect(port)).ask('1', '2', '3');
+    expect(await a1.stop()).toBe(143);
+    const place = '\\[INFO - org\\.apache\\.flume\\.instrumentation\\.MonitoredCounterGroup\\]';
+    expect(a1.output).toMatch(new RegExp(`^\\S+ \\S+ \\(source r1\\) ${place} Component type: SOURCE, name: r1 started$`, 'm'));
+    expect(a1.output).toMatch(new RegExp(`\\(source r1\\) ${place} Shutdown Metric for type: SOURCE, name: r1\\. src\\.events\\.accepted == 3$`, 'm'));
+    expect(a1.output).toMatch(/Shutdown Metric for type: CHANNEL, name: c1\. channel\.event\.take\.success == 3$/m);
+    expect(a1.output).toMatch(/Shutdown Metric for type: SINK, name: k1\. sink\.event\.drain\.sucess == 3$/m);
+    expect(a1.output).toMatch(/stopped\n$/);
+  });
+
   it('ends in order while a start is still failing', async () => {
     const port = await freePort();
     const a1 = new AgentProcess(flow(port, 'sinks.k1.type = file_roll\n    sinks.k1.sink.directory = /nowhere/at/all'));

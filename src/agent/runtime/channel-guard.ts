@@ -12,6 +12,7 @@ import { ChannelCounters } from '../core/counters.ts';
 import type { ComponentContext } from '../core/define.ts';
 import type { Event } from '../core/event.ts';
 import { type ContextBase, contextFor, placeOf, zeroed } from './context.ts';
+import { CounterGroup } from './counter-group.ts';
 import type { DropReason } from './snapshot.ts';
 import { Supervised } from './supervisor.ts';
 
@@ -25,6 +26,7 @@ export class ChannelGuard {
   readonly supervised: Supervised<Channel>;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #group: CounterGroup;
   #model: ChannelModel;
   /** Events that came in; see FlowSnapshot. */
   received = 0;
@@ -53,10 +55,10 @@ export class ChannelGuard {
         return model.spec.create(model.config, { ...ctx, counters: this.counters });
       },
     });
+    this.#group = new CounterGroup({ kind: 'channel', name: model.name, base, supervised: this.supervised, counters: this.counters });
     const unsubscribe = this.supervised.onChange(() => {
       if (!this.supervised.working) return;
       unsubscribe();
-      this.counters.StartTime = this.#clock.now();
       // What a durable channel brings along from an earlier run came in without a source of this run.
       this.received = this.held;
     });
@@ -79,8 +81,9 @@ export class ChannelGuard {
   }
 
   async stop(): Promise<void> {
+    const { size = 0, capacity = 0 } = this.gauges() ?? {};
     await this.supervised.stop();
-    this.counters.StopTime = this.#clock.now();
+    this.#group.close({ ...this.counters, ...this.extra, ChannelSize: size, ChannelCapacity: capacity });
   }
 
   /** Takes a changed configuration over without losing an event; false = it must be built anew. */

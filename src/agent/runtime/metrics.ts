@@ -1,9 +1,10 @@
 /**
  * A snapshot as Flume's attributes: `{"CHANNEL.c1": {"Type": "CHANNEL", "ChannelSize": "0", …}}`, every value a string as
  * Java prints it (flume-ng-core instrumentation/util/JMXPollUtil). Unlike Flume, every component is there, also netcat,
- * logger and others that have no public counters in Flume; nobody's reader minds more keys.
+ * logger and others that have no public counters in Flume; nobody's reader minds more keys. Nor one `FLOW.c1` per channel: the
+ * conservation of its events, which Flume has not.
  */
-import type { AgentSnapshot, ComponentSnapshot } from './snapshot.ts';
+import type { AgentSnapshot, ComponentSnapshot, FlowSnapshot } from './snapshot.ts';
 
 /** Flume's name of a component in metrics, e.g. `SOURCE.r1`. */
 export function metricKey(component: ComponentSnapshot): string {
@@ -52,5 +53,20 @@ export function flumeMetrics(snapshot: AgentSnapshot): Record<string, Record<str
     for (const [name, value] of Object.entries(attributesOf(component))) texts[name] = attributeText(name, value);
     all[metricKey(component)] = texts;
   }
+  for (const flow of snapshot.flows) all[`FLOW.${flow.channel}`] = flowTexts(flow);
   return all;
+}
+
+/** Received = Delivered + InChannel + Dropped + Gap; without Gap where others use the channel too. */
+function flowTexts({ received, delivered, inChannel, dropped, gap }: FlowSnapshot): Record<string, string> {
+  const reasons = Object.entries(dropped);
+  return {
+    Type: 'FLOW',
+    Received: String(received),
+    Delivered: String(delivered),
+    InChannel: String(inChannel),
+    Dropped: String(reasons.reduce((sum, [, count]) => sum + count, 0)),
+    ...Object.fromEntries(reasons.map(([reason, count]) => [`Dropped.${reason}`, String(count)])),
+    ...(gap === null ? {} : { Gap: String(gap) }),
+  };
 }

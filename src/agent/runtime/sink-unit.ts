@@ -12,6 +12,7 @@ import type { Sealed } from '../core/event.ts';
 import type { GroupMember } from '../core/processor.ts';
 import type { Sink } from '../core/sink.ts';
 import { type ContextBase, contextFor, placeOf, zeroed } from './context.ts';
+import { CounterGroup } from './counter-group.ts';
 import type { PartShop } from './part-shop.ts';
 import { Supervised } from './supervisor.ts';
 
@@ -25,6 +26,7 @@ export class SinkUnit implements GroupMember {
   readonly supervised: Supervised<Sink>;
   readonly log: Logger;
   readonly #clock: Clock;
+  readonly #group: CounterGroup;
   #refusal: { readonly error: unknown } | undefined;
   progressAt = 0;
   failingSince = 0;
@@ -49,6 +51,7 @@ export class SinkUnit implements GroupMember {
         );
       },
     });
+    this.#group = new CounterGroup({ kind: 'sink', name: model.name, base, supervised: this.supervised, counters: this.counters });
   }
 
   /** Makes every start fail with this error: its group cannot be built. */
@@ -63,15 +66,13 @@ export class SinkUnit implements GroupMember {
     return Math.max(1, this.model.facts.batchSize ?? DEFAULT_BATCH_SIZE);
   }
 
-  async start(): Promise<unknown> {
-    const error = await this.supervised.start();
-    if (error === undefined) this.counters.StartTime = this.#clock.now();
-    return error;
+  start(): Promise<unknown> {
+    return this.supervised.start();
   }
 
   async stop(): Promise<void> {
     await this.supervised.stop();
-    this.counters.StopTime = this.#clock.now();
+    this.#group.close({ ...this.counters, ...this.extra });
   }
 
   /** Sink.deliver, counted; rejects at once while the sink does not run. Success is booked by `delivered`. */

@@ -15,6 +15,7 @@ import type { Output, PollableSource, Source } from '../core/source.ts';
 import type { ChannelGuard } from './channel-guard.ts';
 import { Complaint } from './complaint.ts';
 import { type ContextBase, contextFor, placeOf, zeroed } from './context.ts';
+import { CounterGroup } from './counter-group.ts';
 import type { PartShop } from './part-shop.ts';
 import { polling } from './poll-loop.ts';
 import { Routing } from './routing.ts';
@@ -43,6 +44,7 @@ export class SourceRunner implements Output {
   readonly #shop: PartShop;
   readonly #log: Logger;
   readonly #refusals: Complaint;
+  readonly #group: CounterGroup;
   #routing: Routing | undefined;
   #abort = new AbortController();
   /** Events no channel wanted. */
@@ -62,6 +64,7 @@ export class SourceRunner implements Output {
     this.#refusals = new Complaint(base.clock, this.#log);
     this.extra = zeroed(model.spec.counters);
     this.supervised = new Supervised<Lifecycle>({ kind: 'source', name: model.name, clock: base.clock, log: this.#log, create: () => this.#create() });
+    this.#group = new CounterGroup({ kind: 'source', name: model.name, base, supervised: this.supervised, counters: this.counters });
   }
 
   get name(): string {
@@ -77,11 +80,9 @@ export class SourceRunner implements Output {
     return (this.#routing as Routing).maxBatch;
   }
 
-  async start(): Promise<unknown> {
+  start(): Promise<unknown> {
     this.#abort = new AbortController();
-    const error = await this.supervised.start();
-    if (error === undefined) this.counters.StartTime = this.#base.clock.now();
-    return error;
+    return this.supervised.start();
   }
 
   /** Ends input and waits for puts in flight; those that still wait for room after `patienceMs` are given up. */
@@ -91,7 +92,7 @@ export class SourceRunner implements Output {
       await this.supervised.stop();
     } finally {
       timer.cancel();
-      this.counters.StopTime = this.#base.clock.now();
+      this.#group.close({ ...this.counters, ...this.extra });
     }
   }
 

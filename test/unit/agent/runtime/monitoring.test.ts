@@ -71,7 +71,9 @@ describe('Flume metrics', () => {
       },
       'SINK.k1': { Type: 'SINK', EventDrainSuccessCount: '7' },
       'SOURCE.r1': { Type: 'SOURCE', EventReceivedCount: '10', OpenConnectionCount: '2' },
+      'FLOW.c1': { Type: 'FLOW', Received: '10', Delivered: '7', InChannel: '2', Dropped: '1', 'Dropped.interceptor': '1', Gap: '0' },
     });
+    expect(flumeMetrics(agent({ flows: [flow({ gap: null })] }))['FLOW.c1']).not.toHaveProperty('Gap');
   });
   it('print numbers as Java does', () => {
     expect([0, 0.5, 100, 1e-4, 1234567.5, 1e7, 33.33333333333333, Number.MAX_VALUE].map(javaDouble)).toEqual([
