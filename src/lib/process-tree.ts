@@ -3,10 +3,11 @@
  * its own, so a signal reaches pipelines and background jobs too, and Ctrl-C in a terminal does not reach it before its
  * owner decides. A small `sh` watches from outside: it waits on a pipe from this process and, when that closes without a
  * word (kill -9, power of an OOM killer), ends the group. Node has no prctl(PR_SET_PDEATHSIG), and that would not cover
- * grandchildren.
+ * grandchildren. The command itself waits at a gate until the watchdog knows it: a kill -9 leaves nothing behind at any moment.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
+import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Clock } from './clock.ts';
 import { AppError } from './errors.ts';
@@ -38,6 +39,9 @@ n=0
 while [ $n -lt 20 ] && kill -s 0 -- "-$group" 2>/dev/null; do sleep 0.1; n=$((n + 1)); done
 kill -s KILL -- "-$group" 2>/dev/null
 exit 0`;
+
+/** Becomes the command when it gets a line on stdin; when its owner is killed before, it gets none. `read` takes no byte too many. */
+const GATE = 'read -r millrace_go || exit 0; exec "$@"';
 
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 };
 
@@ -71,13 +75,18 @@ export class ProcessTree {
   /** Starts a command. @throws AppError it cannot be run (not found, not executable) */
   static async start(options: ProcessTreeOptions): Promise<ProcessTree> {
     const [file, ...args] = options.argv as [string, ...string[]];
-    // Before the command: between its start and that of a later watchdog, a kill -9 would leave it behind.
     const watchdog = startWatchdog();
     let child: ChildProcess;
     try {
+      if (watchdog.pid !== undefined) mustExist(file);
+      const argv = watchdog.pid === undefined ? options.argv : ['/bin/sh', '-c', GATE, 'millrace-gate', file, ...args];
       // stdin stays open and silent, as Flume's: a command that reads it waits instead of ending at once.
-      child = spawn(file, args, { detached: true, stdio: ['pipe', 'pipe', options.stderr ? 'pipe' : 'ignore'] });
-      if (child.pid !== undefined) watchdog.stdin?.write(`${child.pid}\n`);
+      child = spawn(argv[0] as string, argv.slice(1), { detached: true, stdio: ['pipe', 'pipe', options.stderr ? 'pipe' : 'ignore'] });
+      if (watchdog.pid !== undefined && child.pid !== undefined) {
+        // In this order; both are in the pipes when `write` returns.
+        watchdog.stdin?.write(`${child.pid}\n`);
+        child.stdin?.write('\n');
+      }
     } catch (error) {
       watchdog.stdin?.end();
       throw cannotRun(file, error);
@@ -131,6 +140,24 @@ function startWatchdog(): ChildProcess {
   watchdog.stdin?.on('error', () => {});
   watchdog.unref();
   return watchdog;
+}
+
+/** The gate is started in place of the command, so what execvp would find is looked for here. @throws with its code, ENOENT or EACCES */
+function mustExist(file: string): void {
+  const places = file.includes('/') ? [file] : (process.env.PATH ?? '/usr/bin:/bin').split(':').map((dir) => path.join(dir === '' ? '.' : dir, file));
+  const faults = places.map(whyNotRun);
+  if (faults.includes(undefined)) return;
+  throw Object.assign(new Error(`cannot execute ${file}`), { code: faults.includes('EACCES') ? 'EACCES' : 'ENOENT' });
+}
+
+function whyNotRun(file: string): string | undefined {
+  try {
+    if (!fs.statSync(file).isFile()) return 'EACCES';
+    fs.accessSync(file, fs.constants.X_OK);
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'ENOENT';
+  }
 }
 
 /** False = no process of the group is left. */

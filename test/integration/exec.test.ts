@@ -1,6 +1,10 @@
 /** The exec source through the real command: what is left of a command when the agent goes, and what much output costs. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
 import { AgentProcess, definition, until } from './agent-process.ts';
 
@@ -47,8 +51,6 @@ async function tree(): Promise<{ agent: AgentProcess; pids: number[] }> {
     () => `three processes:\n${agent.output}`,
     () => agent.exitCode !== undefined,
   );
-  // The command may write before the agent has told its watchdog of it: a kill in that instant is another matter.
-  await agent.says('agent a1 runs');
   const pids = read();
   expect(pids.map(runs)).toEqual([true, true, true]);
   return { agent, pids };
@@ -61,6 +63,39 @@ it('ends the command and all it started when the agent is killed with SIGKILL', 
     () => !pids.some(runs),
     () => 'the end of the command and its children',
   );
+});
+
+/** Processes with this word among their arguments. */
+function withWord(word: string): string[] {
+  return fs
+    .readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(word);
+      } catch {
+        return false; // It ended while we looked.
+      }
+    });
+}
+
+// Between the start of a command and the word to its watchdog, a kill -9 once left the command behind for ever.
+it.each([
+  ['spawned', false],
+  ['announced', false],
+  ['running', true],
+])('leaves no command behind when the agent is killed while it is being started: %s', async (moment, ran) => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-exec-'));
+  const [marker, token] = [path.join(dir, 'ran'), `word-${path.basename(dir)}`];
+  open.push({ end: async () => fs.rmSync(dir, { recursive: true }) });
+  const child = fileURLToPath(new URL('exec-victim.ts', import.meta.url));
+  const victim = spawn(process.execPath, ['--import', 'tsx', child, moment, marker, token], { stdio: ['ignore', 'ignore', 'inherit'] });
+  expect(await once(victim, 'exit')).toEqual([null, 'SIGKILL']);
+  await until(
+    () => withWord(token).length === 0,
+    () => `the end of ${withWord(token).join(' ')}`,
+  );
+  expect(fs.existsSync(marker)).toBe(ran);
 });
 
 it('ends them within the stop on SIGTERM', async () => {
