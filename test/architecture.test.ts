@@ -148,6 +148,22 @@ describe('files', () => {
   });
 });
 
+describe('programs', () => {
+  /** Belongs to nothing that runs, on purpose: the disk that fails, tears and forgets is the tests'. */
+  const FOR_TESTS = ['lib/memory-disk.ts'];
+
+  it('reach every module: what only a test imports is dead', () => {
+    // flume-ng imports its commands by computed names; plugin-hooks runs in Node's loader thread.
+    const reached = new Set(sources.filter((file) => /^(cli\/[^/]+|plugin|agent\/runtime\/plugin-hooks)\.ts$/.test(name(file))));
+    for (const file of reached)
+      for (const target of importsOf(fs.readFileSync(file, 'utf8'))) {
+        const module = path.resolve(path.dirname(file), target);
+        if (target.startsWith('.') && fs.existsSync(module)) reached.add(module);
+      }
+    expect(sources.filter((file) => !reached.has(file)).map(name)).toEqual(FOR_TESTS);
+  });
+});
+
 describe('calls that belong to one place', () => {
   const users = (pattern: RegExp): string[] => sources.filter((file) => pattern.test(withoutComments(fs.readFileSync(file, 'utf8')))).map(name);
 
