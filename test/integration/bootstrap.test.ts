@@ -189,6 +189,12 @@ describe('a fresh clone', () => {
     expect(installed.code, installed.stderr).toBe(0);
     const global = await run(path.join(prefix, 'bin/flume-ng'), ['version'], { cwd: '/', env });
     expect([global.code, global.stdout.split('\n')[0], global.stderr]).toEqual([0, one.stdout.split('\n')[0], '']);
+    expect(fs.readdirSync(path.join(prefix, 'bin')).sort()).toEqual(
+      Object.keys(JSON.parse(fs.readFileSync(path.join(home, 'package.json'), 'utf8')).bin).sort(),
+    );
+    const topics = await run(path.join(prefix, 'bin/kafka-topics.sh'), ['--version'], { cwd: '/', env });
+    expect([topics.code, topics.stdout]).toEqual([0, expect.stringMatching(/^3\.\d/)]);
+    expect((await run(path.join(prefix, 'bin/zkServer.sh'), ['start'], { cwd: '/', env })).code).toBe(0);
 
     const file = path.join(dir, 'agent.conf');
     fs.writeFileSync(
