@@ -1,6 +1,6 @@
 // flume-ng validate as a person or a script uses it: texts, exit codes, JSON; and the tutorials' definitions.
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is the syntax under test
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -120,15 +120,22 @@ it('reads a definition in GBK and says so', async () => {
 
 describe("the tutorials' definitions have exactly their true findings", () => {
   const retired = (...names: string[]): string[] => names.map((name) => `warning retired-property ${name}`);
-  it.each<[string, string, string[]]>([
+  const TUTORIALS: [string, string, string[]][] = [
     ['example.conf', 'a1', []],
     ['kafka.conf', 'a1', retired('topic', 'brokerList', 'requiredAcks', 'batchSize')],
     ['spooldir_kafka.conf', 'a1', [...retired('kafka.flumeBatchSize'), 'info honoured-property undefined']],
     ['kafka-memory-avro.conf', 'kafka-memory-avro', ['warning unknown-property checkpontDir']],
     ['avro-memory-kafka.conf', 'avro-memory-kafka', retired('brokerList', 'batchSize', 'requiredAcks')],
     ['flume.conf', 'producer', ['info ignored-property serializer.class']],
-  ])('%s', async (name, agent, expected) => {
-    const { stdout } = await flumeNg(['validate', '-f', `conf/${name}`, '-n', agent, '--json']);
+  ];
+
+  it('which are all of conf/', async () => {
+    expect((await readdir('conf')).filter((name) => name.endsWith('.conf')).sort()).toEqual(TUTORIALS.map(([name]) => name).sort());
+  });
+
+  it.each(TUTORIALS)('%s', async (name, agent, expected) => {
+    const { stdout, code } = await flumeNg(['validate', '-f', `conf/${name}`, '-n', agent, '--json']);
+    expect(code).toBe(0);
     const { findings } = JSON.parse(stdout) as { findings: { severity: string; code: string; line: number; message: string }[] };
     expect(findings.map(({ severity, code, message }) => `${severity} ${code} ${/"([^"]+)"/.exec(message)?.[1]}`)).toEqual(expected);
   });
