@@ -281,6 +281,45 @@ describe('groups', () => {
     expect(all).toHaveLength(404);
   });
 
+  it.each(['StickyAssignor', 'CooperativeStickyAssignor'])('keeps what it has under the %s while others come and go', async (assignor) => {
+    const strategy = { 'kafka.consumer.partition.assignment.strategy': `org.apache.kafka.clients.consumer.${assignor}` };
+    await broker.topic('t', 6);
+    const first = await reader(strategy);
+    await eventually(async () => (await group()).groupState === 'Stable', 'a stable group');
+    const members = [first];
+    let sent = 0;
+    const total = (): string[] => members.flatMap((one) => one.bodies());
+    const sendAll = async (): Promise<void> => {
+      for (let p = 0; p < 6; p++) await produce('t', numbers(sent + p * 10, 10), p);
+      sent += 60;
+      await eventually(() => total().length >= sent, `${sent} events`);
+    };
+    const stable = async (count: number): Promise<void> => {
+      await eventually(async () => (await group()).members.length === count && (await group()).groupState === 'Stable', `${count} members`);
+    };
+    await sendAll();
+    for (const count of [2, 3]) {
+      members.push(await reader(strategy));
+      await stable(count);
+      await sendAll();
+    }
+    expect((await group()).protocolData).toBe(assignor === 'StickyAssignor' ? 'sticky' : 'cooperative-sticky');
+    // A partition that moves under the cooperative one is nobody's for a moment, and the group stable all the same.
+    await eventually(async () => {
+      const isShared = members.every(({ got }) => got.length > 0);
+      if (!isShared) await sendAll();
+      return isShared;
+    }, 'events for the last member');
+    const had = new Set((members[1] as RunningSource).got.map(({ headers }) => headers.partition));
+    await members[2]?.stop();
+    await stable(2);
+    await sendAll();
+    const has = new Set((members[1] as RunningSource).got.map(({ headers }) => headers.partition));
+    expect([...has]).toEqual(expect.arrayContaining([...had]));
+    expect(new Set(total()).size).toBe(sent);
+    expect(total()).toHaveLength(sent);
+  });
+
   it('leaves the group when it stops', async () => {
     await broker.topic('t');
     const source = await reader();

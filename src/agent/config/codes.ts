@@ -42,6 +42,7 @@ export const FINDING_CODES: Readonly<Record<string, string>> = {
   'honoured-property': 'A property that Flume itself ignores counts here.',
   'ignored-property': 'A property is known from Flume, but has no effect here.',
   'incomplete-agent': 'An agent has no sources, no channels or no sinks.',
+  'kafka-assignor': 'A group assignor of a Kafka consumer is a Java class that is not here; range is used.',
   'listed-twice': 'A list names a component twice.',
   'literal-topic': 'A topic with escapes is taken literally, because topic override is off.',
   'lost-backslash': 'A backslash vanishes when the file is read, because the escape means nothing.',

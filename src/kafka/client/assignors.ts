@@ -1,14 +1,24 @@
 /**
- * Who reads which partitions of a group: the eager assignors of the Java client, as pure functions over the members'
- * subscriptions (RangeAssignor, RoundRobinAssignor). All members of a group may be asked to be its leader, Java ones
- * too, so the outcome for the same input is the same as theirs.
+ * Who reads which partitions of a group: the assignors of the Java client, as pure functions over the members'
+ * subscriptions. All members of a group may be asked to be its leader, Java ones too, so RangeAssignor and
+ * RoundRobinAssignor give for the same input what theirs give. The sticky ones are in sticky-assignor.ts.
  */
+import { cooperativeSticky, sticky } from './sticky-assignor.ts';
+
+export interface TopicPartitions {
+  readonly topic: string;
+  readonly partitions: readonly number[];
+}
 
 export interface Member {
   readonly memberId: string;
   /** Sorted by before the member id, so that a restart changes nothing. */
   readonly instanceId: string | null;
   readonly topics: readonly string[];
+  /** What it says it had, for the sticky ones. */
+  readonly owned?: readonly TopicPartitions[];
+  /** … and in which generation. */
+  readonly generation?: number;
 }
 
 /** Partitions of a topic; undefined = the topic is not there. */
@@ -72,11 +82,23 @@ export const roundRobin: Assignor = (members, partitionsOf) => {
   return plan;
 };
 
-/** Assignors by the name members offer them under. */
-export const ASSIGNORS: Readonly<Record<string, Assignor>> = { range, roundrobin: roundRobin };
+/** The assignor under which members keep their partitions while they join. */
+export const COOPERATIVE = 'cooperative-sticky';
 
-/** Names for partition.assignment.strategy, where Java class names may stand; what is not here is taken as range. */
+/** Assignors by the name members offer them under. */
+export const ASSIGNORS: Readonly<Record<string, Assignor>> = { range, roundrobin: roundRobin, sticky, [COOPERATIVE]: cooperativeSticky };
+
+/** The name for a word of partition.assignment.strategy, where Java class names may stand; undefined = there is no such. */
+export function assignorName(word: string): string | undefined {
+  const plain = word
+    .replace(/^.*\./, '')
+    .replace(/Assignor$/, '')
+    .replaceAll(/[-_]/g, '')
+    .toLowerCase();
+  return { range: 'range', roundrobin: 'roundrobin', sticky: 'sticky', cooperativesticky: COOPERATIVE }[plain];
+}
+
+/** The names for partition.assignment.strategy, in its order; what is not there is taken as range. */
 export function assignorNames(strategies: readonly string[]): string[] {
-  const names = strategies.map((word) => (/roundrobin/i.test(word) ? 'roundrobin' : 'range'));
-  return [...new Set(names)];
+  return [...new Set(strategies.map((word) => assignorName(word) ?? 'range'))];
 }

@@ -8,15 +8,17 @@
  * Settle: before it joins again the consumer hands nothing out, waits a while for what the reader has to become safe, and
  * commits it. A reader that is stuck (a full channel) is not waited for longer than that, so the group does not stall:
  * what it has comes again elsewhere. Partitions that stay ours from one generation to the next go on where they are;
- * after being thrown out of the group everything begins at the committed offsets.
+ * after being thrown out of the group everything begins at the committed offsets. Under the cooperative assignor a
+ * partition that went elsewhere is settled by the time we hear of it; joining again at once sets it free for its new reader.
  */
 import { Backoff } from '../../lib/backoff.ts';
 import { type AppError, errorText } from '../../lib/errors.ts';
 import { RecordCursor } from '../../records/cursor.ts';
 import { Assigned } from './assigned.ts';
+import type { TopicPartitions } from './assignors.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import { Fetcher } from './fetcher.ts';
-import { Membership, RebalanceError, type TopicPartitions } from './membership.ts';
+import { type Assignment, Membership, RebalanceError } from './membership.ts';
 import type { ConsumerConfig } from './settings.ts';
 
 export type { Assigned } from './assigned.ts';
@@ -210,10 +212,10 @@ export class GroupConsumer {
     const backoff = new Backoff({ minMs: Math.max(20, minMs), maxMs: Math.max(minMs, maxMs, 20) });
     while (!signal.aborted) {
       try {
-        await this.#joinGroup();
+        const mustJoinAgain = await this.#joinGroup();
         backoff.reset();
         this.#options.onTrouble(undefined);
-        await this.#stayIn(signal);
+        if (!mustJoinAgain) await this.#stayIn(signal);
         await this.#settle(signal);
       } catch (error) {
         if (signal.aborted) break;
@@ -225,13 +227,27 @@ export class GroupConsumer {
     }
   }
 
-  async #joinGroup(): Promise<void> {
+  /** True when partitions were let go that others may have only after the next generation. */
+  async #joinGroup(): Promise<boolean> {
     const topics = await this.#topics();
     const before = this.#membership.generation;
-    const assignment = await this.#membership.join(topics);
+    const { partitions, isCooperative }: Assignment = await this.#membership.join(topics, before < 0 ? [] : this.#owned());
     // Nobody else can have had a partition in between only if no generation is missing.
     const isContinued = before >= 0 && this.#membership.generation === before + 1;
-    await this.#takeOver(assignment, isContinued);
+    const had = this.#partitions;
+    await this.#takeOver(partitions, isContinued);
+    return isCooperative && had.some(({ topic, partition }) => !partitions.some((one) => one.topic === topic && one.partitions.includes(partition)));
+  }
+
+  #owned(): TopicPartitions[] {
+    const topics = new Map<string, number[]>();
+    for (const { topic, partition, revoked } of this.#partitions) {
+      if (revoked) continue;
+      const list = topics.get(topic);
+      if (list === undefined) topics.set(topic, [partition]);
+      else list.push(partition);
+    }
+    return Array.from(topics, ([topic, partitions]) => ({ topic, partitions }));
   }
 
   async #topics(): Promise<readonly string[]> {
@@ -249,7 +265,9 @@ export class GroupConsumer {
   }
 
   async #takeOver(assignment: readonly TopicPartitions[], isContinued: boolean): Promise<void> {
-    const kept = new Map(isContinued ? this.#partitions.map((one) => [`${one.topic}-${one.partition}`, one]) : []);
+    // A revoked one is here if the last taking over failed half way; it must begin anew.
+    const valid = isContinued ? this.#partitions.filter(({ revoked }) => !revoked) : [];
+    const kept = new Map(valid.map((one) => [`${one.topic}-${one.partition}`, one]));
     const next: Assigned[] = [];
     const fresh: Assigned[] = [];
     for (const { topic, partitions } of assignment) {

@@ -1,6 +1,6 @@
 /**
- * One member of a classic consumer group (JoinGroup, SyncGroup, Heartbeat, LeaveGroup; Java's ConsumerCoordinator with
- * eager assignors): the calls and what their errors mean. When to make them is the consumer's business.
+ * One member of a classic consumer group (JoinGroup, SyncGroup, Heartbeat, LeaveGroup; Java's ConsumerCoordinator): the
+ * calls and what their errors mean. When to make them is the consumer's business.
  */
 import { AppError, ProtocolError } from '../../lib/errors.ts';
 import { Heartbeat } from '../apis/heartbeat.ts';
@@ -13,10 +13,11 @@ import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscript
 import { ErrorCode, errorMessage, errorName, isRetriable, needsRefresh } from '../errors.ts';
 import type { ResponseOf } from '../schema.ts';
 import type { Assigned } from './assigned.ts';
-import { ASSIGNORS, assignorNames, type Member } from './assignors.ts';
+import { ASSIGNORS, assignorNames, COOPERATIVE, type Member, type TopicPartitions } from './assignors.ts';
 import type { Cluster } from './cluster.ts';
 import { ConnectionError, type KafkaConnection } from './connection.ts';
 import type { ConsumerConfig } from './settings.ts';
+import { type Claim, decodeGeneration, decodeStickyData, encodeGeneration, encodeStickyData } from './sticky-assignor.ts';
 
 /** The group goes on in a new generation: join again. */
 export class RebalanceError extends AppError {
@@ -28,9 +29,10 @@ export class RebalanceError extends AppError {
   }
 }
 
-export interface TopicPartitions {
-  readonly topic: string;
-  readonly partitions: readonly number[];
+export interface Assignment {
+  readonly partitions: readonly TopicPartitions[];
+  /** What this member had and has no more may be given to another only after it has joined again. */
+  readonly isCooperative: boolean;
 }
 
 type JoinAnswer = ResponseOf<typeof JoinGroup>;
@@ -60,11 +62,11 @@ export class Membership {
   }
 
   /**
-   * Joins, and assigns partitions if this member is made leader.
+   * Joins, and assigns partitions if this member is made leader. `owned`: what it has had in this generation.
    * @throws RebalanceError try again; ConnectionError, ProtocolError
    */
-  async join(topics: readonly string[]): Promise<readonly TopicPartitions[]> {
-    const answer = await this.#join(topics);
+  async join(topics: readonly string[], owned: readonly TopicPartitions[]): Promise<Assignment> {
+    const answer = await this.#join(topics, { owned, generation: this.#generation });
     this.#generation = answer.generationId;
     const plan = answer.leader === this.#memberId && !answer.skipAssignment ? await this.#plan(answer) : [];
     const synced = await this.#call((connection) =>
@@ -76,12 +78,11 @@ export class Membership {
       }),
     );
     this.#check('SyncGroup', synced.errorCode);
-    return decodeAssignment(synced.assignment).assignedPartitions;
+    return { partitions: decodeAssignment(synced.assignment).assignedPartitions, isCooperative: answer.protocolName === COOPERATIVE };
   }
 
-  async #join(topics: readonly string[]): Promise<JoinAnswer> {
+  async #join(topics: readonly string[], claim: Claim): Promise<JoinAnswer> {
     const { 'max.poll.interval.ms': rebalanceTimeoutMs } = this.#config;
-    const metadata = encodeSubscription({ topics: [...topics], ownedPartitions: [] }, 1);
     for (;;) {
       const answer = await this.#call((connection) =>
         connection.call(
@@ -93,7 +94,7 @@ export class Membership {
             memberId: this.#memberId,
             groupInstanceId: this.#config['group.instance.id'] ?? null,
             protocolType: PROTOCOL_TYPE,
-            protocols: assignorNames(this.#config['partition.assignment.strategy']).map((name) => ({ name, metadata })),
+            protocols: assignorNames(this.#config['partition.assignment.strategy']).map((name) => ({ name, metadata: subscription(name, topics, claim) })),
           },
           { timeoutMs: rebalanceTimeoutMs + JOIN_SLACK_MS },
         ),
@@ -109,15 +110,16 @@ export class Membership {
   }
 
   async #plan(answer: JoinAnswer): Promise<{ memberId: string; assignment: Buffer }[]> {
+    const protocol = answer.protocolName ?? '';
     const members: Member[] = answer.members.map(({ memberId, groupInstanceId, metadata }) => ({
       memberId,
       instanceId: groupInstanceId,
-      topics: decodeSubscription(metadata).topics,
+      ...subscribed(protocol, metadata),
     }));
     const topics = [...new Set(members.flatMap((member) => member.topics))];
     await this.#cluster.load(topics, this.#config['allow.auto.create.topics']);
-    const assign = ASSIGNORS[answer.protocolName ?? ''];
-    if (assign === undefined) throw new ProtocolError(`group ${this.#config['group.id']} assigns by ${answer.protocolName}, which is not known here`);
+    const assign = ASSIGNORS[protocol];
+    if (assign === undefined) throw new ProtocolError(`group ${this.#config['group.id']} assigns by ${protocol}, which is not known here`);
     const plan = assign(members, (topic) => this.#cluster.topic(topic)?.partitions.length);
     return Array.from(plan, ([memberId, byTopic]) => ({
       memberId,
@@ -233,4 +235,18 @@ export class Membership {
       }
     }
   }
+}
+
+/** What a member tells the leader under one assignor. Version 1 is understood by all that know more than range. */
+function subscription(assignor: string, topics: readonly string[], { owned, generation }: Claim): Buffer {
+  const mine = owned.map(({ topic, partitions }) => ({ topic, partitions: [...partitions] }));
+  if (assignor === COOPERATIVE) return encodeSubscription({ topics: [...topics], userData: encodeGeneration(generation), ownedPartitions: mine }, 1);
+  const userData = assignor === 'sticky' && owned.length > 0 ? encodeStickyData(owned, generation) : null;
+  return encodeSubscription({ topics: [...topics], userData, ownedPartitions: [] }, 1);
+}
+
+function subscribed(assignor: string, metadata: Buffer): Claim & Pick<Member, 'topics'> {
+  const { topics, userData, ownedPartitions, generationId } = decodeSubscription(metadata);
+  if (assignor === 'sticky') return { topics, ...decodeStickyData(userData) };
+  return { topics, owned: ownedPartitions, generation: generationId >= 0 ? generationId : assignor === COOPERATIVE ? decodeGeneration(userData) : -1 };
 }

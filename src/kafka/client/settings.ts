@@ -21,6 +21,7 @@ import {
   text,
 } from '../../lib/props/spec.ts';
 import { nearest } from '../../lib/suggest.ts';
+import { assignorName } from './assignors.ts';
 
 const JAVA_CLASSES = 'Java classes cannot be loaded';
 const ONE_REQUEST = 'a Flume batch is sent as a whole at once';
@@ -149,7 +150,7 @@ export const consumerProperties = {
   'partition.assignment.strategy': list({
     separator: 'comma',
     default: ['range'],
-    doc: 'Assignors by class name or short: range, roundrobin, sticky (taken as range).',
+    doc: 'Assignors by class name or short: range, roundrobin, sticky, cooperative-sticky.',
   }),
   'check.crcs': bool({ default: true, doc: 'Check each batch.' }),
   'exclude.internal.topics': bool({ default: true, doc: 'A pattern does not match internal topics.' }),
@@ -223,7 +224,20 @@ export function readConsumerConfig(
   preset: Readonly<Record<string, string>> = {},
 ): Read<ConsumerConfig> {
   const { config, findings } = read(consumerProperties, settings, prefix, preset);
-  return { config, findings: config === null ? findings : [...findings, ...securityRules(config, prefix)] };
+  return { config, findings: config === null ? findings : [...findings, ...assignorRules(config, prefix), ...securityRules(config, prefix)] };
+}
+
+function assignorRules(config: ConsumerConfig, prefix: string): FindingDraft[] {
+  const key = `${prefix}partition.assignment.strategy`;
+  return config['partition.assignment.strategy']
+    .filter((word) => assignorName(word) === undefined)
+    .map((word) => ({
+      code: 'kafka-assignor',
+      severity: 'warning',
+      message: `there is no assignor ${word} here (${JAVA_CLASSES}); range is used in its place`,
+      fix: 'name range, roundrobin, sticky or cooperative-sticky',
+      key,
+    }));
 }
 
 function producerRules(config: ProducerConfig, prefix: string): FindingDraft[] {
