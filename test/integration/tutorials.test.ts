@@ -65,6 +65,14 @@ describe.skipIf(ground.kind === 'none')(`the tutorials${why}`, { timeout: 240_00
     expect(await agent.kill('INT')).toBe(130);
   });
 
+  it('1, in one command: --broker runs the broker that the file names', async () => {
+    const agent = machine.open('bin/flume-ng agent --conf-file conf/kafka.conf --name a1 -Dflume.root.logger=INFO,console --broker');
+    await agent.says(/listening on/);
+    expect(await machine.telnet(44444, 'hello')).toEqual(['OK']);
+    expect(await consumed('bin/kafka-console-consumer.sh --bootstrap-server localhost:9092 --from-beginning --topic topic1', atLeast(1))).toEqual(['hello']);
+    expect(await agent.kill('INT')).toBe(130);
+  });
+
   const EXAMPLE = (home: string): string => `--conf ${home}/conf --conf-file ${home}/config/example.conf --name a1 -Dflume.root.logger=`;
 
   it('2: netcat → memory → logger, in the foreground and in the background', async () => {
