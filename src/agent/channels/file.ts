@@ -161,11 +161,11 @@ export default defineChannel({
     ...(config.transactionCapacity > config.capacity
       ? [
           {
-            code: 'transaction-above-capacity',
+            code: 'capacity-below-transaction',
             severity: 'error' as const,
             message: 'File Channel transaction capacity cannot be greater than the capacity of the channel.',
             fix: `set capacity to ${config.transactionCapacity} or more, or transactionCapacity to ${config.capacity} or less`,
-            key: 'transactionCapacity',
+            key: 'transactionCapacity' in raw ? 'transactionCapacity' : 'capacity',
           },
         ]
       : []),

@@ -237,15 +237,15 @@ export default defineChannel({
   aliases: ['org.apache.flume.channel.MemoryChannel'],
   summary: 'Keeps events in memory: fast, but what it holds is lost when the process dies.',
   properties,
-  check: (config) =>
+  check: (config, raw) =>
     config.transactionCapacity > config.capacity
       ? [
           {
-            code: 'transaction-above-capacity',
+            code: 'capacity-below-transaction',
             severity: 'error',
             message: 'Transaction Capacity of Memory Channel cannot be higher than the capacity.',
             fix: `set capacity to ${config.transactionCapacity} or more, or transactionCapacity to ${config.capacity} or less`,
-            key: 'transactionCapacity',
+            key: 'transactionCapacity' in raw ? 'transactionCapacity' : 'capacity',
           },
         ]
       : [],

@@ -343,11 +343,11 @@ export default defineChannel({
   check: (config, raw) => {
     const { overflow } = capacities(config);
     const tooSmall = {
-      code: 'transaction-above-capacity',
+      code: 'capacity-below-transaction',
       severity: 'error' as const,
       message: 'File Channel transaction capacity cannot be greater than the capacity of the channel.',
       fix: `set overflowCapacity to ${config.transactionCapacity} or more, or transactionCapacity to ${overflow} or less`,
-      key: 'overflowCapacity',
+      key: 'overflowCapacity' in raw ? 'overflowCapacity' : 'transactionCapacity',
     };
     return [...(overflow > 0 && overflow < config.transactionCapacity ? [tooSmall] : []), ...checkStorage(config, raw)];
   },

@@ -74,7 +74,6 @@ export const FINDING_CODES: Readonly<Record<string, string>> = {
   'tilde-path': 'A path begins with ~, which nobody expands.',
   'topic-loop': 'A header takes events back to the Kafka topic they came from, for ever.',
   'topic-override': 'A header overrides the topic of a Kafka sink on another cluster.',
-  'transaction-above-capacity': 'The transactionCapacity of a channel is larger than its capacity.',
   'unavailable-type': 'A component of Flume cannot be had here; the message says why and what to do instead.',
   'unknown-agent': 'The files have no agent of the name asked for.',
   'unknown-channel': 'A source or sink names a channel that does not exist.',
