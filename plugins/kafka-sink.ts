@@ -10,6 +10,7 @@
 import { type Config, ConfigError, defineSink, duration, int, list, oneOf, openKafkaProducer, type Sealed, size, text } from 'millrace/plugin';
 
 const NO_CLASSES = 'Java classes cannot be loaded';
+const NO_QUEUE = 'events wait in the channel, not in the producer';
 
 const properties = {
   'metadata.broker.list': list({ separator: 'comma', required: true, doc: 'Brokers to ask first, host:port.' }),
@@ -19,13 +20,20 @@ const properties = {
   'max.message.size': size({ default: 1_000_000, min: 1, doc: 'A larger event is left out, said and counted.' }),
   'producer.type': oneOf(['sync', 'async'], { default: 'sync', doc: 'async sends larger batches; acknowledgements are waited for in both.' }),
   'batch.num.messages': int({ default: 200, min: 1, unit: 'events', doc: 'Events sent at once with producer.type = async; sync sends up to 100.' }),
-  'partition.key': text({ doc: 'Key of every record, which chooses the partition.' }),
+  'custom.partition.key': text({ doc: 'Key of every record, which chooses the partition.' }),
+  'partition.key': text({ doc: 'The same, as other releases of the plug-in have it.' }),
   'partitioner.class': text({ doc: 'A class whose name holds SinglePartition sends everything to partition 0; others by key, or any.' }),
   'compression.codec': oneOf(['none', 'gzip', 'snappy', '0', '1', '2'], { default: 'none', doc: 'How batches are packed.' }),
   'request.timeout.ms': duration({ default: 10_000, min: 1, unit: 'ms', doc: 'How long to wait for an answer.' }),
   'message.send.max.retries': int({ default: 3, min: 0, doc: 'How often a request is repeated before the whole batch comes again.' }),
   'retry.backoff.ms': duration({ default: 100, unit: 'ms', doc: 'Pause before that.' }),
   'client.id': text({ doc: 'Name shown in the broker’s log.' }),
+  'queue.buffering.max.ms': text({ ignored: NO_QUEUE, doc: 'No effect.' }),
+  'queue.buffering.max.messages': text({ ignored: NO_QUEUE, doc: 'No effect.' }),
+  'queue.enqueue.timeout.ms': text({ ignored: NO_QUEUE, doc: 'No effect.' }),
+  'send.buffer.bytes': text({ ignored: 'the operating system sizes socket buffers', doc: 'No effect.' }),
+  'topic.metadata.refresh.interval.ms': text({ ignored: 'brokers are asked anew every five minutes, and when one fails', doc: 'No effect.' }),
+  'compressed.topics': text({ ignored: 'there is one topic', doc: 'No effect.' }),
   'serializer.class': text({ ignored: `texts and bytes are sent as they are; ${NO_CLASSES}`, doc: 'No effect.' }),
   'key.serializer.class': text({ ignored: `keys are text; ${NO_CLASSES}`, doc: 'No effect.' }),
 } as const;
@@ -64,7 +72,8 @@ export default defineSink({
   create(config, { log, clock, name, agent, extra }) {
     const codec = config['compression.codec'];
     const recode = recoder(config['custom.encoding']);
-    const key = config['partition.key'] === undefined ? null : Buffer.from(config['partition.key']);
+    const named = config['custom.partition.key'] ?? config['partition.key'];
+    const key = named === undefined ? null : Buffer.from(named);
     const partition = config['partitioner.class']?.includes('SinglePartition') ? 0 : -1;
     const producer = openKafkaProducer({
       brokers: config['metadata.broker.list'],
