@@ -6,17 +6,15 @@
  * Run: npx tsx bench/flow-avro.ts [events, default 2000000] [rounds, default 3]; BENCH_AGENT names another program than
  * bin/flume-ng, BENCH_TYPE=thrift another protocol, BENCH_DEFLATE=1 compresses.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { FLUME, freePort, HOUSE, killGroups, machine, median, pause, startAgent, taken, usage } from './sides.ts';
 
 const EVENTS = Number(process.argv[2] ?? 2_000_000);
 const ROUNDS = Number(process.argv[3] ?? 3);
-const HOUSE = path.resolve(import.meta.dirname, '..');
 const OURS = (process.env.BENCH_AGENT ?? path.join(HOUSE, 'bin', 'flume-ng')).split(' ');
-const FLUME = path.join(process.env.MILLRACE_PEERS ?? path.resolve(HOUSE, '../shared/peers'), 'flume');
 const TYPE = process.env.BENCH_TYPE ?? 'avro';
 const PACKED = process.env.BENCH_DEFLATE ? 'compression-type = deflate' : '';
 const LIMIT_MS = 240_000;
@@ -26,14 +24,6 @@ interface Result {
   readonly rate: number;
   readonly cpuSeconds: number;
   readonly peakMb: number;
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function definition(source: readonly string[], sink: readonly string[]): string {
@@ -50,45 +40,6 @@ function definition(source: readonly string[], sink: readonly string[]): string 
   ].join('\n');
 }
 
-function start(program: readonly string[], file: string, monitorPort: number): ChildProcess {
-  const monitoring = ['-Dflume.monitoring.type=http', `-Dflume.monitoring.port=${monitorPort}`];
-  const args = ['agent', '--name', 'a1', '--conf-file', file];
-  const words = program[0] === FLUME ? [...monitoring, '-Dpeer.log.level=WARN', ...args] : [...args, ...monitoring, '-Dflume.root.logger=WARN,console'];
-  const log = fs.openSync(`${file}.log`, 'w');
-  return spawn(program[0] as string, [...program.slice(1), ...words], { cwd: path.dirname(file), detached: true, stdio: ['ignore', log, log] });
-}
-
-/** CPU seconds and peak resident MB of a process group. */
-function usage(group: number): { cpuSeconds: number; peakMb: number } {
-  let ticks = 0;
-  let kb = 0;
-  for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const stat = fs
-        .readFileSync(`/proc/${pid}/stat`, 'latin1')
-        .replace(/^.*\) /, '')
-        .split(' ');
-      if (Number(stat[2]) !== group) continue;
-      ticks += Number(stat[11]) + Number(stat[12]);
-      kb += Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0);
-    } catch {
-      // It ended while we looked.
-    }
-  }
-  return { cpuSeconds: ticks / 100, peakMb: kb / 1024 };
-}
-
-async function taken(monitorPort: number): Promise<number | undefined> {
-  try {
-    const reply = (await (await fetch(`http://127.0.0.1:${monitorPort}/metrics`)).json()) as Record<string, Record<string, string>>;
-    return Number(reply['CHANNEL.c1']?.EventTakeSuccessCount ?? 0);
-  } catch {
-    return undefined;
-  }
-}
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 async function once(program: readonly string[]): Promise<Result> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'flow-avro-'));
   const [port, monitorA, monitorB] = [await freePort(), await freePort(), await freePort()];
@@ -98,12 +49,12 @@ async function once(program: readonly string[]): Promise<Result> {
   const children: ChildProcess[] = [];
   try {
     const deadline = performance.now() + LIMIT_MS;
-    children.push(start(program, path.join(dir, 'b.conf'), monitorB));
+    children.push(startAgent(program, path.join(dir, 'b.conf'), monitorB));
     while ((await taken(monitorB)) === undefined) {
       if (performance.now() > deadline) throw new Error(`agent B did not start: ${fs.readFileSync(path.join(dir, 'b.conf.log'), 'utf8').slice(-1_000)}`);
       await pause(100);
     }
-    children.push(start(program, path.join(dir, 'a.conf'), monitorA));
+    children.push(startAgent(program, path.join(dir, 'a.conf'), monitorA));
     let first: readonly [number, number] | undefined;
     let last: readonly [number, number] = [0, 0];
     for (;;) {
@@ -114,30 +65,22 @@ async function once(program: readonly string[]): Promise<Result> {
       // Flume's stress source gives up a batch for which a full channel had no room in time, and counts it all the same.
       const done = count >= EVENTS || (count >= EVENTS * 0.98 && now - last[0] > QUIET_MS);
       if (done && first !== undefined) {
-        const used = children.map((child) => usage(child.pid as number));
-        const sum = (of: 'cpuSeconds' | 'peakMb'): number => used.reduce((total, one) => total + one[of], 0);
-        return { rate: ((last[1] - first[1]) / (last[0] - first[0])) * 1_000, cpuSeconds: sum('cpuSeconds'), peakMb: sum('peakMb') };
+        const used = usage(children.map((child) => child.pid as number));
+        return { rate: ((last[1] - first[1]) / (last[0] - first[0])) * 1_000, ...used };
       }
       if (now > deadline) throw new Error(`${count} of ${EVENTS} came: ${fs.readFileSync(path.join(dir, 'a.conf.log'), 'utf8').slice(-1_000)}`);
       await pause(20);
     }
   } finally {
-    for (const child of children) {
-      const gone = new Promise((resolve) => child.once('close', resolve));
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-      await gone;
-    }
+    await killGroups(children);
     fs.rmSync(dir, { recursive: true, force: true });
   }
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 const sides: readonly (readonly [string, readonly string[]])[] = [...(fs.existsSync(FLUME) ? [['flume', [FLUME]] as const] : []), ['ours', OURS]];
 const results = new Map<string, Result[]>(sides.map(([name]) => [name, []]));
 
-console.log(
-  `machine: ${os.cpus()[0]?.model ?? '?'} x${os.cpus().length}, Node ${process.version}, ${os.platform()} ${os.release()}; ${EVENTS} events of 100 bytes, ${TYPE}${PACKED === '' ? '' : ', deflate'}`,
-);
+console.log(`machine: ${machine}; ${EVENTS} events of 100 bytes, ${TYPE}${PACKED === '' ? '' : ', deflate'}`);
 for (let round = 0; round < ROUNDS; round++) {
   for (const [name, program] of sides) {
     const result = await once(program);
