@@ -4,9 +4,10 @@
  * The file appears by link(2), whole or not at all, so nobody ever reads half of it. A dead one's lock is removed under a
  * second lock, so two who come at once never both get in.
  */
-import { existsSync, linkSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AppError, errorText } from './errors.ts';
+import { AppError } from './errors.ts';
+import { StorageError } from './files.ts';
 
 /** Who holds a lock file. */
 export interface LockHolder {
@@ -37,8 +38,8 @@ export class DirectoryInUseError extends AppError {
  */
 export function lockDirectory(dir: string, file: string, name: string): () => void {
   const path = join(dir, file);
-  const mine = `${process.pid} ${startOf(process.pid)} ${name}\n`;
   try {
+    const mine = `${process.pid} ${startOf(process.pid)} ${name}\n`;
     for (let attempt = 0; !claim(path, mine); attempt++) {
       const holder = lockHolder(path);
       if (holder !== null || attempt === ATTEMPTS) throw new DirectoryInUseError(dir, holder ?? { pid: 0, name: 'somebody who keeps taking it' });
@@ -46,15 +47,19 @@ export function lockDirectory(dir: string, file: string, name: string): () => vo
     }
   } catch (error) {
     if (error instanceof AppError) throw error;
-    throw new AppError('STORAGE', `cannot lock ${dir}: ${errorText(error)}`, {
-      fix: 'make the directory writable for this user',
-      cause: error,
-      retriable: true,
-    });
+    throw new StorageError('lock', dir, (error as NodeJS.ErrnoException).code ?? 'EIO', error);
   }
+  let mine = identityOf(path);
   return () => {
-    if (read(path) === mine) unlinkSync(path);
+    if (mine !== null && identityOf(path) === mine) unlinkSync(path);
+    mine = null;
   };
+}
+
+/** Tells a lock file from a later one of the same name without opening it: a lock is given back also when there are no file handles. */
+function identityOf(path: string): string | null {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? null : `${stat.ino} ${stat.mtimeNs}`;
 }
 
 /** Makes the lock file with all of its content, or answers false because it is there. */
@@ -114,7 +119,10 @@ function read(path: string): string | null {
   }
 }
 
-/** Something that tells two processes with one id apart: the start time from /proc, or "alive" where there is none; empty = no such process. */
+/**
+ * Something that tells two processes with one id apart: the start time from /proc, or "alive" where there is none; empty = no such
+ * process. Throws when it cannot be told, e.g. without file handles: nobody may be taken for dead by that.
+ */
 function startOf(pid: number): string {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -122,7 +130,8 @@ function startOf(pid: number): string {
       .split(' ');
     // A killed process that nobody has waited for yet holds nothing.
     return fields[0] === 'Z' || fields[0] === 'X' ? '' : (fields[19] ?? '');
-  } catch {
+  } catch (error) {
+    if (['EMFILE', 'ENFILE', 'ENOMEM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     try {
       process.kill(pid, 0);
       return existsSync('/proc/self/stat') ? '' : 'alive';

@@ -95,6 +95,18 @@ function errnoOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? 'EIO';
 }
 
+/** Node says ENOENT of a directory that cannot be made with its parents, e.g. on a read-only disk; making the first of them says why. */
+function realCause(path: string, cause: unknown): unknown {
+  let first = path;
+  while (dirname(first) !== first && !fs.existsSync(dirname(first))) first = dirname(first);
+  try {
+    fs.mkdirSync(first);
+    return cause;
+  } catch (error) {
+    return error;
+  }
+}
+
 const FLAGS: Readonly<Record<OpenMode, number>> = {
   read: fs.constants.O_RDONLY,
   update: fs.constants.O_RDWR,
@@ -213,7 +225,7 @@ class RealDisk implements FileSystem {
     try {
       fs.mkdirSync(path, { recursive: true });
     } catch (cause) {
-      throw this.#fail('make directory', path, cause);
+      throw this.#fail('make directory', path, errnoOf(cause) === 'ENOENT' ? realCause(path, cause) : cause);
     }
   }
 

@@ -1,10 +1,11 @@
 // kill -9 of a real agent at random moments, through `flume-ng crashtest`: what a source was told is stored comes out, by files
 // and by a broker. Ten kills by default, more than 200 with MILLRACE_PROOF=1. MILLRACE_SEED picks the moments.
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 
 const PROGRAM = path.resolve(import.meta.dirname, '..', '..', 'bin', 'flume-ng');
@@ -67,7 +68,7 @@ function definitionOf(flows: readonly Flow[]): string {
   return [`sources = ${names('r')}`, `channels = ${names('c')}`, `sinks = ${names('k')}`, ...lines].map((line) => `a1.${line}\n`).join('');
 }
 
-function crashtest(flows: readonly Flow[], kills: number, more: Readonly<Record<string, string>> = {}): Outcome[] {
+async function crashtest(flows: readonly Flow[], kills: number, more: Readonly<Record<string, string>> = {}): Promise<Outcome[]> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-kill-'));
   places.push(dir);
   const file = path.join(dir, 'agent.conf');
@@ -80,13 +81,15 @@ function crashtest(flows: readonly Flow[], kills: number, more: Readonly<Record<
   );
   const args = ['crashtest', '-f', file, '-n', 'a1', '--kills', String(kills), '--seed', String(SEED), '--json'];
   // Its temporary directory is in ours, so that nothing is left behind when the test is ended.
-  const { stdout, stderr } = spawnSync(PROGRAM, args, { encoding: 'utf8', env: { ...process.env, HOME: dir, TMPDIR: dir } });
+  const options = { env: { ...process.env, HOME: dir, TMPDIR: dir }, maxBuffer: 1e9 };
+  // A loss ends it with exit code 1, and the table all the same.
+  const { stdout, stderr } = await promisify(execFile)(PROGRAM, args, options).catch((error: { stdout: string; stderr: string }) => error);
   expect(stdout, stderr).toMatch(/^\{/);
   return (JSON.parse(stdout) as { channels: Outcome[] }).channels;
 }
 
-function survives(flows: readonly Flow[], kills: number): void {
-  const outcomes = crashtest(flows, kills);
+async function survives(flows: readonly Flow[], kills: number): Promise<void> {
+  const outcomes = await crashtest(flows, kills);
   for (const [i, { channel, ...counts }] of outcomes.entries()) {
     console.log(`${kills} kills, seed ${SEED}: ${flows[i]?.join(' → ')}: ${JSON.stringify(counts)}`);
     const { acknowledged, lost, invented, unstored } = counts;
@@ -134,12 +137,12 @@ describe('what was acknowledged comes out', () => {
         ['spooldir', `type = SPILLABLEMEMORY; memoryCapacity = 0; checkpointDir = c3; dataDirs = d3; maxFileSize = 300000; ${SPACE}`, 'file_roll'],
       ],
     ],
-  ])('%s', (_name, few, many, flows) => {
-    survives(flows, PROOF ? many : few);
+  ])('%s', async (_name, few, many, flows) => {
+    await survives(flows, PROOF ? many : few);
   });
 
-  test.runIf(compiled)('jdbc', () => {
-    survives(
+  test.runIf(compiled)('jdbc', async () => {
+    await survives(
       [
         ['netcat', 'type = jdbc; driver.url = jdbc:sqlite:/nowhere/a', 'file_roll'],
         ['avro', 'type = jdbc; driver.url = jdbc:sqlite:/nowhere/b', 'kafka'],
@@ -150,7 +153,9 @@ describe('what was acknowledged comes out', () => {
 });
 
 // An event at a time is slower than its source, so there is always something in memory when the kill comes.
-test('what a channel in memory loses is found, so losses can be found', () => {
-  const [outcome] = crashtest([['netcat', 'type = memory; capacity = 10000; transactionCapacity = 1000', 'file_roll']], 3, { 'sinks.k1.sink.batchSize': '1' });
+test('what a channel in memory loses is found, so losses can be found', async () => {
+  const [outcome] = await crashtest([['netcat', 'type = memory; capacity = 10000; transactionCapacity = 1000', 'file_roll']], 3, {
+    'sinks.k1.sink.batchSize': '1',
+  });
   expect(outcome?.lost).toBeGreaterThan(0);
 });

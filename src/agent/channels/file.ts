@@ -6,6 +6,7 @@ import { ChannelError, ChannelFullError } from '../../lib/errors.ts';
 import { Gate } from '../../lib/gate.ts';
 import { type Config, duration, int } from '../../lib/props/spec.ts';
 import { checkStorage, ownedDirectories, queueOptionsOf, storageCounters, storageProperties } from '../../wal/queue/channel-config.ts';
+import { PutTrouble } from '../../wal/queue/put-trouble.ts';
 import { DurableQueue } from '../../wal/queue/queue.ts';
 import type { Channel, ChannelGauges, Lease } from '../core/channel.ts';
 import { type ChannelContext, defineChannel } from '../core/define.ts';
@@ -24,15 +25,19 @@ class FileChannel implements Channel {
   readonly #ctx: ChannelContext;
   readonly #takers = new Takers();
   readonly #forecast: FillForecast;
+  readonly #trouble: PutTrouble;
   #config: FileConfig;
   #gate = new Gate(Number.POSITIVE_INFINITY);
   #queue: DurableQueue | null = null;
   #unhealthy = false;
+  /** Events inside when a directory was found removed. */
+  #inside = 0;
 
   constructor(config: FileConfig, ctx: ChannelContext) {
     this.#config = config;
     this.#ctx = ctx;
     this.#forecast = new FillForecast(ctx.clock);
+    this.#trouble = new PutTrouble(ctx);
   }
 
   /** @throws ConfigError, DirectoryInUseError, StorageError */
@@ -49,9 +54,11 @@ class FileChannel implements Channel {
     }
     this.#unhealthy = false;
     const { size, notes, lostAtOpen } = this.#queue;
-    extra.EventsLostCount = (extra.EventsLostCount ?? 0) + lostAtOpen;
+    const lost = Math.max(lostAtOpen, this.#inside - size);
+    this.#inside = 0;
+    extra.EventsLostCount = (extra.EventsLostCount ?? 0) + lost;
     for (const note of notes) log.warn(note);
-    if (lostAtOpen > 0) log.error(`${lostAtOpen} events that had been safe are lost`);
+    if (lost > 0) log.error(`${lost} events that had been safe are lost`);
     // What is inside counts even if the capacity is smaller now: puts wait until it fits.
     this.#gate = new Gate(Number.POSITIVE_INFINITY);
     this.#gate.tryEnter(size, 0);
@@ -65,6 +72,7 @@ class FileChannel implements Channel {
     this.#takers.close();
     // Whoever waits for room is let in and finds the channel stopped.
     this.#gate.resize(Number.POSITIVE_INFINITY);
+    if (queue?.removed) this.#inside = queue.size + queue.lent;
     await queue?.close();
     if (this.#queue === queue) this.#queue = null;
   }
@@ -91,9 +99,10 @@ class FileChannel implements Channel {
       await this.#queue.put(batch);
     } catch (error) {
       gate.leave(count, 0);
-      this.#count('EventPutErrorCount');
+      this.#trouble.failed(error, this.#queue !== null);
       throw error;
     }
+    this.#trouble.worked();
   }
 
   async #enter(gate: Gate, count: number, signal: AbortSignal): Promise<void> {
@@ -115,7 +124,8 @@ class FileChannel implements Channel {
     try {
       return this.#queue?.take(most) ?? null;
     } catch (error) {
-      this.#count('EventTakeErrorCount');
+      const { extra } = this.#ctx;
+      extra.EventTakeErrorCount = (extra.EventTakeErrorCount ?? 0) + 1;
       throw error;
     }
   }
@@ -132,10 +142,6 @@ class FileChannel implements Channel {
       Unhealthy: this.#unhealthy ? 1 : 0,
       TimeToFullSeconds: this.#forecast.secondsToFull((this.#queue?.size ?? 0) + (this.#queue?.lent ?? 0), this.#config.capacity),
     };
-  }
-
-  #count(counter: keyof typeof storageCounters): void {
-    this.#ctx.extra[counter] = (this.#ctx.extra[counter] ?? 0) + 1;
   }
 
   #stopped(): ChannelError {

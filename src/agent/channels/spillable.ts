@@ -10,6 +10,7 @@ import { ChannelError, ChannelFullError, errorText } from '../../lib/errors.ts';
 import { Gate } from '../../lib/gate.ts';
 import { type Config, duration, int, size } from '../../lib/props/spec.ts';
 import { checkStorage, ownedDirectories, queueOptionsOf, storageCounters, storageProperties } from '../../wal/queue/channel-config.ts';
+import { PutTrouble } from '../../wal/queue/put-trouble.ts';
 import { DurableQueue } from '../../wal/queue/queue.ts';
 import type { Channel, ChannelGauges, Lease } from '../core/channel.ts';
 import { compact } from '../core/compact.ts';
@@ -68,6 +69,7 @@ class SpillableChannel implements Channel {
   readonly #memory: MemoryQueue;
   readonly #takers = new Takers();
   readonly #forecast: FillForecast;
+  readonly #trouble: PutTrouble;
   #diskGate = new Gate(Number.POSITIVE_INFINITY);
   #disk: DurableQueue | null = null;
   /** Oldest first. */
@@ -75,6 +77,8 @@ class SpillableChannel implements Channel {
   readonly #leases = new Set<SpillableLease>();
   #spilling = false;
   #unhealthy = false;
+  /** Events on disk when a directory was found removed. */
+  #onDisk = 0;
   #spilled = 0;
 
   constructor(config: SpillableConfig, ctx: ChannelContext) {
@@ -91,6 +95,7 @@ class SpillableChannel implements Channel {
       onGone: (count, cost) => this.#memoryGate.leave(count, cost),
     });
     this.#forecast = new FillForecast(ctx.clock);
+    this.#trouble = new PutTrouble(ctx);
   }
 
   /** @throws ConfigError, DirectoryInUseError, StorageError */
@@ -105,9 +110,11 @@ class SpillableChannel implements Channel {
     }
     this.#unhealthy = false;
     const { size: waiting, notes, lostAtOpen } = this.#disk;
-    extra.EventsLostCount = (extra.EventsLostCount ?? 0) + lostAtOpen;
+    const lost = Math.max(lostAtOpen, this.#onDisk - waiting);
+    this.#onDisk = 0;
+    extra.EventsLostCount = (extra.EventsLostCount ?? 0) + lost;
     for (const note of notes) log.warn(note);
-    if (lostAtOpen > 0) log.error(`${lostAtOpen} events that had been safe on disk are lost`);
+    if (lost > 0) log.error(`${lost} events that had been safe on disk are lost`);
     this.#diskGate = new Gate(Number.POSITIVE_INFINITY);
     this.#diskGate.tryEnter(waiting, 0);
     this.#diskGate.resize(this.#overflowCapacity);
@@ -124,6 +131,7 @@ class SpillableChannel implements Channel {
     if (!disk) return;
     // What a sink did not give back in time comes again.
     for (const lease of this.#leases) lease.rollback();
+    if (disk.removed) this.#onDisk = disk.size;
     try {
       await this.#saveMemory(disk);
     } finally {
@@ -210,9 +218,10 @@ class SpillableChannel implements Channel {
       await this.#disk.put(batch);
     } catch (error) {
       gate.leave(count, 0);
-      this.#count('EventPutErrorCount');
+      this.#trouble.failed(error, this.#disk !== null);
       throw error;
     }
+    this.#trouble.worked();
     this.#spilled += count;
     this.#extend(true, count);
   }
@@ -260,7 +269,8 @@ class SpillableChannel implements Channel {
       return lease;
     } catch (error) {
       if (quietly) return null;
-      this.#count('EventTakeErrorCount');
+      const { extra } = this.#ctx;
+      extra.EventTakeErrorCount = (extra.EventTakeErrorCount ?? 0) + 1;
       throw error;
     }
   }
@@ -316,10 +326,6 @@ class SpillableChannel implements Channel {
       slots += length <= slot ? 1 : Math.ceil(length / slot);
     }
     return slots * slot;
-  }
-
-  #count(counter: keyof typeof storageCounters): void {
-    this.#ctx.extra[counter] = (this.#ctx.extra[counter] ?? 0) + 1;
   }
 
   #stopped(): ChannelError {

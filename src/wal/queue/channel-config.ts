@@ -201,9 +201,8 @@ export function queueOptionsOf(config: StorageConfig, host: QueueHost, events: P
       );
     },
     onTrouble: troubleTeller(host),
-    onRemoved: (error, waiting) => {
-      lose(waiting);
-      host.log.error(`${error.message}: a directory was removed while in use, and the ${waiting} events waiting in the channel are lost; it is opened anew`);
+    onRemoved: (error) => {
+      host.log.error(`${error.message}: a directory was removed while in use; the channel is opened anew, and says then what is lost`);
       host.failed(error);
     },
     ...events,

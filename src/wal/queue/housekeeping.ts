@@ -22,6 +22,8 @@ export interface HousekeepingOptions {
   readonly compressBackup: boolean;
   /** A checkpoint, its backup, or the acknowledgements could not be written; null = it works again. */
   readonly onTrouble: (what: 'checkpoint' | 'backup', error: Error | null) => void;
+  /** Files were taken away while in use: the owner must open anew. Told once. */
+  readonly onRemoved: (error: Error) => void;
 }
 
 const CHECKPOINT_BYTES = 67_108_864;
@@ -45,6 +47,8 @@ export class Housekeeping {
   #durableLow = 0;
   /** Not everything acknowledged is in the file. */
   acksInDoubt = false;
+  /** A directory was taken away. */
+  removed = false;
   #ended = false;
 
   constructor(storage: Storage, options: StorageOptions & HousekeepingOptions, queue: { readonly next: () => number; readonly settle: () => Promise<void> }) {
@@ -181,8 +185,17 @@ export class Housekeeping {
     }
   }
 
-  /** The error to give when a directory in use was removed or replaced; null = all are there. */
-  removedDirectory(): Error | null {
+  /** The error to give when a directory in use was removed or replaced, of which the owner is told; null = all are there. */
+  noticeRemoval(): Error | null {
+    const gone = this.#removedDirectory();
+    if (gone && !this.removed) {
+      this.removed = true;
+      this.#options.onRemoved(gone);
+    }
+    return gone;
+  }
+
+  #removedDirectory(): Error | null {
     const { disk, dirs } = this.#options;
     const needed = this.#storage.stripes.map(({ log }) => `${log.segments().at(-1)!.path}.log`);
     try {
@@ -209,7 +222,7 @@ export class Housekeeping {
     const { stripes, acks } = this.#storage;
     try {
       await acks?.sync();
-      const gone = this.removedDirectory();
+      const gone = this.#removedDirectory();
       if (gone) {
         this.#options.onTrouble('checkpoint', gone);
         return;

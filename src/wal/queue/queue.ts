@@ -41,8 +41,6 @@ export interface QueueOptions extends StorageOptions, HousekeepingOptions {
   readonly onMissing: (count: number, from: number) => void;
   /** Takes the lock of a directory and answers how to give it back; absent: nobody else can come. */
   readonly lock?: ((dir: string) => () => void) | undefined;
-  /** The files were taken away while in use, and with them what waited: the owner must open anew. */
-  readonly onRemoved: (error: Error, waiting: number) => void;
 }
 
 /** A put on its way to the device. */
@@ -119,6 +117,10 @@ export class DurableQueue {
   get lent(): number {
     return this.#lent;
   }
+  /** See Housekeeping.removed. */
+  get removed(): boolean {
+    return this.#housekeeping.removed;
+  }
   /** See Storage.notes. */
   get notes(): readonly string[] {
     return this.#storage.notes;
@@ -180,7 +182,7 @@ export class DurableQueue {
         failure ??= error;
       }
     }
-    throw putFailure(failure);
+    throw putFailure(this.#housekeeping.noticeRemoval() ?? failure);
   }
 
   /** After a failed sync a log takes nothing until it is cut back to what is surely durable. */
@@ -206,7 +208,7 @@ export class DurableQueue {
     this.#flushAcks();
     const failed = new Map<Stripe, Error>();
     const stripes = this.#storage.stripes.filter((stripe) => stripe.log.recoveryPoint < stripe.log.nextOffset);
-    const gone = stripes.length === 0 ? null : this.#housekeeping.removedDirectory();
+    const gone = stripes.length === 0 ? null : this.#housekeeping.noticeRemoval();
     await Promise.all([
       this.#housekeeping.syncAcks(),
       ...stripes.map((stripe) =>
@@ -221,8 +223,8 @@ export class DurableQueue {
       put.settled = true;
     }
     this.#settlePuts();
-    if (gone) this.#options.onRemoved(gone, this.#waiting + this.#lent);
-    else if (this.#options.syncEach) this.#noteSafe(this.#visible);
+    if (gone) return;
+    if (this.#options.syncEach) this.#noteSafe(this.#visible);
     else if (failed.size === 0) this.#noteSafe(visible);
   }
 

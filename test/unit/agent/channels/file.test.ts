@@ -151,7 +151,8 @@ describe('faults', () => {
     await channel.start();
     await put(channel, 3);
     expect(ids(await take(channel))).toEqual([3]);
-    expect(voice.lines.join('\n')).toContain('the 1 events waiting in the channel are lost');
+    expect(voice.lines.join('\n')).toContain('1 events that had been safe are lost');
+    expect(voice.extra.EventsLostCount).toBe(1);
     await channel.stop();
   });
 
