@@ -1,8 +1,10 @@
 import { expect, it } from 'vitest';
+import { defineSource } from '../../../../src/agent/core/define.ts';
+import { Agent } from '../../../../src/agent/runtime/agent.ts';
 import { Complaint } from '../../../../src/agent/runtime/complaint.ts';
 import { polling } from '../../../../src/agent/runtime/poll-loop.ts';
 import { ManualClock } from '../../../../src/lib/clock.ts';
-import { Lines, passing } from './fixture.ts';
+import { baseOf, channel, HandSink, Lines, model, noCatalog, passing, sink, source } from './fixture.ts';
 
 function setup(outcomes: ('ready' | 'backoff' | Error)[]) {
   const clock = new ManualClock();
@@ -53,4 +55,30 @@ it('ends at once while it waits', async () => {
   await life.stop();
   await life.stop();
   expect(polls).toHaveLength(1);
+});
+
+it('has its waits from backoffSleepIncrement and maxBackoffSleep of the source', async () => {
+  const clock = new ManualClock();
+  const polls: number[] = [];
+  const idle = defineSource({
+    type: 'idle',
+    summary: 'Has nothing.',
+    properties: {},
+    create: () => ({
+      start: async () => undefined,
+      stop: async () => undefined,
+      poll: async () => {
+        polls.push(clock.monotonic());
+        return 'backoff' as const;
+      },
+    }),
+  });
+  const raw = { backoffSleepIncrement: { value: '10' }, maxBackoffSleep: { value: '25' } };
+  const parts = { channels: [channel('c1')], sinks: [sink('k1', new HandSink().spec, 'c1')], sources: [source('r1', idle, ['c1'], { raw })] };
+  const agent = new Agent({ model: model(parts), catalog: noCatalog, base: baseOf(new Lines(), clock), stopTimeoutMs: 0 });
+  await agent.start();
+  await clock.advance(85);
+  await agent.stop();
+  const [first = 0] = polls;
+  expect(polls.map((at) => at - first)).toEqual([0, 10, 30, 55, 80]);
 });
