@@ -23,6 +23,7 @@ export const GROUP_RULES: GroupRules = {
   retentionMs: 7 * 86_400_000,
   partitions: 50,
   expiryIntervalMs: 600_000,
+  consumer: { assignors: ['uniform', 'range'], sessionMs: 45_000, heartbeatMs: 5000, maxSize: 1000, topics: { topicsVersion: 0, topics: new Map() } },
 };
 
 export interface JoinOptions {
@@ -167,9 +168,9 @@ export class GroupDriver {
   commit(
     groupId: string,
     offset: number,
-    options: { memberId?: string; generation?: number; topic?: string; partition?: number; metadata?: string } = {},
+    options: { memberId?: string; generation?: number; topic?: string; partition?: number; metadata?: string; version?: number } = {},
   ): number {
-    const { memberId = '', generation = -1, topic = 't', partition = 0, metadata = '' } = options;
+    const { memberId = '', generation = -1, topic = 't', partition = 0, metadata = '', version = 8 } = options;
     const request: RequestOf<typeof OffsetCommit> = {
       groupId,
       memberId,
@@ -183,7 +184,7 @@ export class GroupDriver {
         },
       ],
     };
-    return this.run<'commit'>({ kind: 'commit', request, exists: (name) => name !== 'missing' }).topics[0]!.partitions[0]!.errorCode;
+    return this.run<'commit'>({ kind: 'commit', request, version, exists: (name) => name !== 'missing' }).topics[0]!.partitions[0]!.errorCode;
   }
 
   txnCommit(groupId: string, offset: number, producerId: number, options: { memberId?: string; generation?: number; partition?: number } = {}): number {

@@ -56,6 +56,23 @@ const OWN = {
   'group.min.session.timeout.ms': int({ default: 6000, min: 1, doc: 'Shortest session timeout a member may ask for.' }),
   'group.max.session.timeout.ms': int({ default: 1_800_000, min: 1, doc: 'Longest session timeout a member may ask for.' }),
   'group.max.size': int({ default: MAX_INT, min: 1, doc: 'Most members of a group.' }),
+  'group.coordinator.rebalance.protocols': list({
+    separator: 'comma',
+    default: ['classic', 'consumer'],
+    doc: 'Without "consumer" the new consumer protocol (KIP-848) is refused; the classic protocol is always on.',
+  }),
+  'group.consumer.session.timeout.ms': int({ default: 45_000, min: 1, doc: 'A member of the new protocol that is not heard of for so long is removed.' }),
+  'group.consumer.min.session.timeout.ms': int({ default: 45_000, min: 1, doc: 'Least value of group.consumer.session.timeout.ms.' }),
+  'group.consumer.max.session.timeout.ms': int({ default: 60_000, min: 1, doc: 'Largest value of group.consumer.session.timeout.ms.' }),
+  'group.consumer.heartbeat.interval.ms': int({ default: 5000, min: 1, doc: 'How often members of the new protocol are told to call.' }),
+  'group.consumer.min.heartbeat.interval.ms': int({ default: 5000, min: 1, doc: 'Least value of group.consumer.heartbeat.interval.ms.' }),
+  'group.consumer.max.heartbeat.interval.ms': int({ default: 15_000, min: 1, doc: 'Largest value of group.consumer.heartbeat.interval.ms.' }),
+  'group.consumer.max.size': int({ default: MAX_INT, min: 1, doc: 'Most members of a group of the new protocol.' }),
+  'group.consumer.assignors': list({
+    separator: 'comma',
+    default: ['uniform', 'range'],
+    doc: "The broker's assignors that members of the new protocol may ask for, by name or by Kafka's class; the first is the default.",
+  }),
   'transaction.state.log.num.partitions': int({ default: 50, min: 1, doc: 'Partitions of __transaction_state.' }),
   'transaction.state.log.replication.factor': int({ default: 3, min: 1, doc: 'Taken as 1 on a single node.' }),
   'transaction.state.log.segment.bytes': int({ default: 104_857_600, min: 1, doc: 'Segment size of __transaction_state.' }),
@@ -150,7 +167,7 @@ const NOT_NEEDED: Readonly<Record<string, string>> = {
   'transaction.partition.verification.enable': 'it is always verified',
   'transaction.remove.expired.transaction.cleanup.interval.ms': 'expiry is found by deadline',
   'transaction.state.log.load.buffer.size': ONE_NODE,
-  'group.coordinator.rebalance.protocols': 'the classic protocol is always on',
+  'group.consumer.migration.policy': 'a group changes its protocol while it has no members',
 };
 
 /** Prefixes of keys that are accepted and have no effect, with the reason. */
@@ -167,7 +184,7 @@ const NOT_NEEDED_PREFIXES: readonly (readonly [string, string])[] = [
   ['confluent.', 'it belongs to another distribution'],
   ['quota.', 'quotas are set with kafka-configs'],
   ['telemetry.', 'client telemetry is not collected'],
-  ['group.consumer.', 'the classic protocol serves all groups'],
+  ['group.consumer.', 'topics are looked up when they change'],
   ['alter.log.dirs.', ONE_NODE],
   ['replication.quota.', ONE_NODE],
   ['broker.heartbeat.', ONE_NODE],

@@ -20,12 +20,13 @@ import type { Damage } from '../wal/recover.ts';
 import { type AclBinding, type Authorizer, aclAuthorizer, OPEN } from './auth/acl.ts';
 import type { ScramCredential, ScramMechanism } from './auth/scram.ts';
 import { GroupHost } from './coordinator/group-host.ts';
-import { type GroupCommand, type GroupReply, Groups } from './coordinator/groups.ts';
+import { type GroupCommand, type GroupReply, type GroupRules, Groups } from './coordinator/groups.ts';
 import { Host } from './coordinator/host.ts';
 import type { StateRecord } from './coordinator/machine.ts';
 import { Metadata, type MetadataCommand, type MetadataReply } from './coordinator/metadata.ts';
 import { MetadataLog } from './coordinator/metadata-log.ts';
 import { ProducerIds } from './coordinator/producer-ids.ts';
+import { assignorsOf } from './coordinator/server-assignors.ts';
 import { TopicStateLog } from './coordinator/state-log.ts';
 import { type EndMarkers, type TopicPartitions, type TransactionCommand, type TransactionReply, Transactions } from './coordinator/transactions.ts';
 import { FetchSessions } from './fetch-sessions.ts';
@@ -119,7 +120,7 @@ export class Broker {
       onRemoved: (topic, partitions) => this.#onRemoved(topic, partitions),
       onReopened: (partitions) => this.#lookAgain(partitions),
     });
-    this.groupState = new Groups(groupRules(settings));
+    this.groupState = new Groups(groupRules(settings, this.metadata));
     this.#groupLog = new TopicStateLog(() => this.topics.get(OFFSETS_TOPIC)?.partitions ?? [], clock);
     this.groups = new GroupHost(
       new Host<GroupCommand, GroupReply, StateRecord>(this.groupState, {
@@ -403,7 +404,7 @@ function authorizerOf(settings: BrokerSettings, bindings: () => Iterable<AclBind
   return aclAuthorizer(bindings, { superUsers, allowIfNone: settings.own['allow.everyone.if.no.acl.found'] });
 }
 
-function groupRules({ own }: BrokerSettings) {
+function groupRules({ own }: BrokerSettings, topics: Metadata): GroupRules {
   return {
     partitions: own['offsets.topic.num.partitions'],
     expiryIntervalMs: own['offsets.retention.check.interval.ms'],
@@ -414,5 +415,12 @@ function groupRules({ own }: BrokerSettings) {
     newId: () => randomUUID(),
     maxMetadataBytes: own['offset.metadata.max.bytes'],
     retentionMs: own['offsets.retention.minutes'] * 60_000,
+    consumer: {
+      assignors: assignorsOf(own['group.consumer.assignors']),
+      sessionMs: own['group.consumer.session.timeout.ms'],
+      heartbeatMs: own['group.consumer.heartbeat.interval.ms'],
+      maxSize: own['group.consumer.max.size'],
+      topics,
+    },
   };
 }

@@ -201,11 +201,15 @@ function groupFigures(broker: Broker): GroupFigures[] {
         return { topic, partition, offset, endOffset, lagRecords: Math.max(0, endOffset - offset), metadata };
       }),
     );
+    const { state, members } = group.consumer ?? group;
     return {
       group: group.id,
-      state: group.state,
-      protocol: group.protocol ?? '',
-      members: [...group.members.values()].map(({ id, clientId, clientHost }) => ({ id, clientId, host: clientHost })),
+      state,
+      protocol: group.consumer ? 'consumer' : (group.protocol ?? ''),
+      members: Array.from<{ id: string; clientId: string; clientHost: string }, GroupFigures['members'][number]>(
+        members.values(),
+        ({ id, clientId, clientHost }) => ({ id, clientId, host: clientHost }),
+      ),
       lagRecords: partitions.reduce((total, { lagRecords }) => total + lagRecords, 0),
       partitions,
     };

@@ -5,6 +5,7 @@
 import type { Finding, RawValue } from '../lib/props/finding.ts';
 import { type Config, parseProperties } from '../lib/props/spec.ts';
 import { BROKER_PROPERTIES, isListenerKey, notNeeded } from './broker-config.ts';
+import { assignorNamed } from './coordinator/server-assignors.ts';
 
 /** The typed keys of {@link BROKER_PROPERTIES}. */
 export type BrokerOwn = Config<typeof BROKER_PROPERTIES>;
@@ -69,8 +70,34 @@ export function readSettings(raw: Readonly<Record<string, RawValue>>): { readonl
       message: `accepted, not needed here: ${idle.map((key) => `${key} (${notNeeded(key)})`).join(', ')}`,
     });
   findings.push(...clamped(raw));
+  const wrong = config === null ? [] : consumerProtocol(config).map((finding) => ({ ...finding, where: raw[finding.key]?.where }));
+  findings.push(...wrong.map(({ key: _, ...finding }) => finding));
   const file = Object.fromEntries(Object.entries(raw).map(([key, { value }]) => [key, value]));
-  return { settings: config === null ? null : new BrokerSettings(file, config), findings };
+  return { settings: config === null || wrong.length > 0 ? null : new BrokerSettings(file, config), findings };
+}
+
+/** What must hold between the settings of the new consumer protocol (GroupCoordinatorConfig). */
+function consumerProtocol(own: BrokerOwn): (Omit<Finding, 'where'> & { readonly key: string })[] {
+  const found: (Omit<Finding, 'where'> & { readonly key: string })[] = [];
+  const wrong = (key: string, message: string, fix: string): void => void found.push({ key, code: 'bad-value', severity: 'error', message, fix });
+  for (const what of ['session.timeout.ms', 'heartbeat.interval.ms'] as const) {
+    const key = `group.consumer.${what}` as const;
+    const [low, high] = [`group.consumer.min.${what}`, `group.consumer.max.${what}`] as const;
+    if (own[key] < own[low] || own[key] > own[high])
+      wrong(key, `${key}=${own[key]} is not between ${low}=${own[low]} and ${high}=${own[high]}`, `set ${low} and ${high} too`);
+  }
+  const [interval, session] = ['group.consumer.heartbeat.interval.ms', 'group.consumer.session.timeout.ms'] as const;
+  if (own[interval] >= own[session])
+    wrong(interval, `${interval}=${own[interval]} is not less than ${session}=${own[session]}`, 'call several times within a session');
+  const assignors = own['group.consumer.assignors'];
+  const stranger = assignors.find((word) => assignorNamed(word) === undefined);
+  if (stranger !== undefined || assignors.length === 0)
+    wrong(
+      'group.consumer.assignors',
+      stranger === undefined ? 'group.consumer.assignors names none' : `no assignor "${stranger}"`,
+      'there are uniform and range',
+    );
+  return found;
 }
 
 const FACTORS = ['default.replication.factor', 'offsets.topic.replication.factor', 'transaction.state.log.replication.factor', 'min.insync.replicas'];

@@ -8,6 +8,7 @@ import type { TxnOffsetCommit } from '../../kafka/apis/txn-offset-commit.ts';
 import { ErrorCode } from '../../kafka/errors.ts';
 import type { RequestOf, ResponseDraft } from '../../kafka/schema.ts';
 import { encodeGroupKey, encodeOffsetKey, encodeOffsetValue } from '../../kafka/stored/consumer-offsets.ts';
+import { consumerGroupTombstones, refuseConsumerCommit } from './consumer-group.ts';
 import type { Group } from './group.ts';
 import { heard, refuseMember } from './group-membership.ts';
 import type { StateRecord } from './machine.ts';
@@ -26,10 +27,13 @@ export interface Committer {
   readonly memberId: string;
   readonly generation: number;
   readonly instanceId: string | null;
+  /** Version of OffsetCommit or TxnOffsetCommit. */
+  readonly version: number;
 }
 
 /** Whether this member may commit now: 0 or an error code. Commits without a generation are for groups without members, and for transactions. */
-export function refuseCommit(group: Group, { memberId, generation, instanceId }: Committer, transactional: boolean): number {
+export function refuseCommit(group: Group, { memberId, generation, instanceId, version }: Committer, transactional: boolean): number {
+  if (group.consumer) return refuseConsumerCommit(group.consumer, { memberId, generation }, { transactional, version });
   if (generation < 0 && group.state === 'Empty') return ErrorCode.NONE;
   if (transactional && generation < 0 && memberId === '' && instanceId === null) return ErrorCode.NONE;
   const errorCode = refuseMember(group, memberId, instanceId);
@@ -141,8 +145,12 @@ export function offsetTombstone(group: Group, topic: string, partition: number):
 export function groupTombstones(group: Group): StateRecord[] {
   const records: StateRecord[] = [];
   for (const [topic, partitions] of group.offsets.all) for (const partition of partitions.keys()) records.push(offsetTombstone(group, topic, partition));
-  records.push({ owner: group.id, key: encodeGroupKey(group.id), value: null });
-  return records;
+  return [...records, ...endOf(group)];
+}
+
+/** What deletes a group without members and offsets, of whichever protocol. */
+function endOf(group: Group): StateRecord[] {
+  return group.consumer ? consumerGroupTombstones(group.id) : [{ owner: group.id, key: encodeGroupKey(group.id), value: null }];
 }
 
 type DeleteReply = ResponseDraft<typeof OffsetDelete>;
@@ -164,7 +172,7 @@ export function deleteOffsets(
       return { partitionIndex, errorCode: ErrorCode.NONE };
     }),
   }));
-  if (group.state === 'Empty' && countOffsets(group) === records.length && records.length > 0)
+  if (group.consumer === null && group.state === 'Empty' && countOffsets(group) === records.length && records.length > 0)
     records.push({ owner: group.id, key: encodeGroupKey(group.id), value: null });
   return { records, reply: { errorCode: ErrorCode.NONE, topics } };
 }
@@ -182,14 +190,13 @@ function countOffsets(group: Group): number {
 export function expiredOffsets(group: Group, { retentionMs }: OffsetRules, now: number): StateRecord[] {
   const records: StateRecord[] = [];
   for (const [topic, partitions] of group.offsets.all) {
-    if (group.state !== 'Empty' && group.subscribes(topic) !== false) continue;
+    if ((group.consumer !== null || group.state !== 'Empty') && group.subscribes(topic) !== false) continue;
     for (const [partition, entry] of partitions) {
       const since = group.state === 'Empty' && group.protocolType !== '' && group.stateSince >= 0 ? group.stateSince : entry.commitTimestamp;
       const isOld = entry.expireTimestamp >= 0 ? entry.expireTimestamp <= now : now - since >= retentionMs;
       if (isOld && !group.offsets.isUnstable(topic, partition)) records.push(offsetTombstone(group, topic, partition));
     }
   }
-  const nothingLeft = group.state === 'Empty' && countOffsets(group) === records.length && group.pending.size === 0;
-  if (nothingLeft && !group.offsets.hasOpen) records.push({ owner: group.id, key: encodeGroupKey(group.id), value: null });
-  return records;
+  const nothingLeft = group.isEmpty && countOffsets(group) === records.length && group.pending.size === 0;
+  return nothingLeft && !group.offsets.hasOpen ? [...records, ...endOf(group)] : records;
 }

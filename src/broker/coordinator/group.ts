@@ -1,6 +1,7 @@
 /**
- * One consumer group of the classic protocol: its members, what they support, who waits, and the offsets it committed.
- * Rules are in group-membership.ts and group-offsets.ts; here are the data and questions about them.
+ * What belongs to a group id: the offsets it committed, and either a group of the classic protocol (its members, what they
+ * support, who waits) or one of the new consumer protocol (consumer-group.ts). Rules are in group-membership.ts and
+ * group-offsets.ts; here are the data and questions about them.
  *
  *     Empty ──join──> PreparingRebalance ──all joined──> CompletingRebalance ──leader synced──> Stable
  *       ^                   │      ^                              │                               │
@@ -11,6 +12,7 @@
 
 import { decodeSubscription } from '../../kafka/embedded.ts';
 import { ProtocolError } from '../../lib/errors.ts';
+import type { ConsumerGroup } from './consumer-group.ts';
 import type { Ticket } from './machine.ts';
 import type { OffsetStore } from './offset-store.ts';
 
@@ -76,6 +78,8 @@ export class Group {
   /** When those who have not synced are removed. */
   syncDeadline = NEVER;
   readonly offsets: OffsetStore;
+  /** Set while the id belongs to a group of the new protocol; then the classic group is blank. */
+  consumer: ConsumerGroup | null = null;
 
   constructor(id: string, now: number, offsets: OffsetStore) {
     this.id = id;
@@ -161,8 +165,20 @@ export class Group {
     return count;
   }
 
+  /** Without members, of whichever protocol. */
+  get isEmpty(): boolean {
+    return this.consumer ? this.consumer.members.size === 0 : this.state === 'Empty';
+  }
+
+  /** Nothing is known of this id: no members, no offsets, no past. */
+  get isBlank(): boolean {
+    const isClassic = this.protocolType !== '' || this.members.size > 0 || this.pending.size > 0;
+    return this.consumer === null && !isClassic && this.offsets.all.size === 0 && !this.offsets.hasOpen;
+  }
+
   /** Whether a live member reads the topic; null if that cannot be known (other protocol types, foreign blobs). */
   subscribes(topic: string): boolean | null {
+    if (this.consumer) return this.consumer.subscribes(topic);
     if (this.members.size === 0) return false;
     if (this.protocolType !== 'consumer' || this.protocol === null) return null;
     try {

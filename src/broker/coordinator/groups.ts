@@ -1,7 +1,8 @@
 /**
  * All consumer groups of the broker, as one state machine over the records of __consumer_offsets. Rules of membership are
- * in group-membership.ts and group-rebalance.ts, of offsets in group-offsets.ts; this file finds the group, keeps the
- * deadlines and answers questions that change nothing.
+ * in group-membership.ts and group-rebalance.ts, of offsets in group-offsets.ts, of the new consumer protocol in
+ * consumer-groups.ts; this file finds the group, keeps the deadlines and answers questions that change nothing. It is above
+ * 400 lines because every command of every protocol passes here.
  *
  * A stored group restores what had members as Stable with fresh sessions, so that its consumers go on without a rebalance.
  * Offsets committed in a transaction are kept apart until the marker arrives in their partition ({@link Groups.finish}).
@@ -18,6 +19,9 @@ import { ErrorCode } from '../../kafka/errors.ts';
 import type { RequestOf, ResponseDraft } from '../../kafka/schema.ts';
 import { decodeGroupValue, decodeOffsetsKey, decodeOffsetValue, type GroupValue } from '../../kafka/stored/consumer-offsets.ts';
 import { Agenda } from './agenda.ts';
+import { consumerGroupTombstones, refuseConsumerFetch } from './consumer-group.ts';
+import { ConsumerGroups } from './consumer-groups.ts';
+import type { ConsumerRules, HeartbeatCall, HeartbeatReply } from './consumer-heartbeat.ts';
 import { Group, type Member, metadataOf } from './group.ts';
 import { heartbeat, type JoinCall, join, leave, refuseJoin, refuseMember, type SyncCall, sync } from './group-membership.ts';
 import {
@@ -47,6 +51,8 @@ export interface GroupRules extends MembershipRules, OffsetRules {
   readonly partitions: number;
   /** offsets.retention.check.interval.ms */
   readonly expiryIntervalMs: number;
+  /** The new consumer protocol. */
+  readonly consumer: ConsumerRules;
 }
 
 /** `join` and `sync` are answered by ticket, now or later; everything else at once. */
@@ -57,7 +63,8 @@ export type GroupCommand =
   | { readonly kind: 'gone'; readonly groupId: string; readonly ticket: Ticket }
   | { readonly kind: 'heartbeat'; readonly request: RequestOf<typeof Heartbeat> }
   | { readonly kind: 'leave'; readonly request: RequestOf<typeof LeaveGroup>; readonly version: number }
-  | { readonly kind: 'commit'; readonly request: RequestOf<typeof OffsetCommit>; readonly exists: Exists }
+  | ({ readonly kind: 'consumer-heartbeat' } & HeartbeatCall)
+  | { readonly kind: 'commit'; readonly request: RequestOf<typeof OffsetCommit>; readonly version: number; readonly exists: Exists }
   | { readonly kind: 'txn-commit'; readonly request: RequestOf<typeof TxnOffsetCommit>; readonly exists: Exists }
   | { readonly kind: 'delete-offsets'; readonly request: RequestOf<typeof OffsetDelete>; readonly exists: Exists }
   | { readonly kind: 'delete-groups'; readonly groups: readonly string[] }
@@ -70,6 +77,7 @@ export interface GroupReplies {
   sync: SyncReply;
   heartbeat: ResponseDraft<typeof Heartbeat>;
   leave: ResponseDraft<typeof LeaveGroup>;
+  'consumer-heartbeat': HeartbeatReply;
   commit: ResponseDraft<typeof OffsetCommit>;
   'txn-commit': ResponseDraft<typeof TxnOffsetCommit>;
   'delete-offsets': ResponseDraft<typeof OffsetDelete>;
@@ -82,6 +90,7 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
   readonly #rules: GroupRules;
   readonly #groups = new Map<string, Group>();
   readonly #agenda = new Agenda();
+  readonly #consumers: ConsumerGroups;
   /** Groups with open transactional offsets, by producer. */
   readonly #producers = new Map<number, Set<string>>();
   /** Until `loaded`, group records are taken over; later they only repeat what is in memory. */
@@ -91,6 +100,14 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
 
   constructor(rules: GroupRules) {
     this.#rules = rules;
+    this.#consumers = new ConsumerGroups({
+      rules: rules.consumer,
+      newId: rules.newId,
+      agenda: this.#agenda,
+      find: (id) => this.#groups.get(id),
+      findOrNew: (id) => this.#groupOrNew(id, 0),
+      drop: ({ id }) => void this.#groups.delete(id),
+    });
   }
 
   /** After the replay: restores sessions. */
@@ -99,6 +116,7 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     for (const group of this.#groups.values()) {
       for (const member of group.members.values()) member.deadline = now + member.sessionTimeoutMs;
       this.#agenda.arm(group.id, group.nextDeadline);
+      if (group.consumer) this.#consumers.loaded(group.consumer, now);
     }
     this.#nextExpiry = now + this.#rules.expiryIntervalMs;
   }
@@ -119,6 +137,8 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
         return this.#heartbeat(command.request, now);
       case 'leave':
         return this.#leave(command.request, command.version, now);
+      case 'consumer-heartbeat':
+        return this.#consumers.heartbeat(command, now);
       case 'commit':
         return this.#commit(command, now);
       case 'txn-commit':
@@ -144,7 +164,20 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
       prepareRebalance(group, this.#rules, turn);
       this.#agenda.arm(id, group.nextDeadline);
     }
+    for (const id of new Set(decision.records.map(({ owner }) => owner))) {
+      const group = this.#groups.get(id);
+      if (!group?.consumer) continue;
+      if (group.members.size + group.pending.size > 0) this.#blank(group).consumer = group.consumer;
+      this.#consumers.abandon(group.consumer, now);
+    }
     return { records: [], wake: turn.wake };
+  }
+
+  /** Forgets the classic group of an id, not its offsets. */
+  #blank({ id, stateSince, offsets }: Group): Group {
+    const blank = new Group(id, stateSince, offsets);
+    this.#groups.set(id, blank);
+    return blank;
   }
 
   #groupOrNew(id: string, now: number): Group {
@@ -160,8 +193,10 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     const errorCode = refuseJoin(call, this.#rules) || (memberId !== '' && !this.#groups.has(groupId) ? ErrorCode.UNKNOWN_MEMBER_ID : 0);
     if (errorCode) return { records: [], wake: [[call.ticket, joinError(call, errorCode, memberId)]] };
     const group = this.#groupOrNew(groupId, now);
+    if (group.consumer && !group.isEmpty) return { records: [], wake: [[call.ticket, joinError(call, ErrorCode.INCONSISTENT_GROUP_PROTOCOL, memberId)]] };
     const turn = new Turn<JoinReply | SyncReply>(now);
     join(group, call, this.#rules, turn);
+    if (group.consumer && group.members.size + group.pending.size > 0) turn.records.unshift(...consumerGroupTombstones(groupId));
     this.#agenda.arm(group.id, group.nextDeadline);
     return turn;
   }
@@ -206,21 +241,20 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     return { records: turn.records, wake: turn.wake, reply };
   }
 
-  #commit({ request, exists }: { readonly request: RequestOf<typeof OffsetCommit>; readonly exists: Exists }, now: number): GroupDecision {
+  #commit({ request, version, exists }: Extract<GroupCommand, { readonly kind: 'commit' }>, now: number): GroupDecision {
     const { groupId, memberId, generationIdOrMemberEpoch: generation, groupInstanceId: instanceId, topics } = request;
-    return this.#store(groupId, { memberId, generation, instanceId }, { topics, exists, now });
+    return this.#store(groupId, { memberId, generation, instanceId, version }, { topics, exists, now });
   }
 
-  #txnCommit({ request, exists }: { readonly request: RequestOf<typeof TxnOffsetCommit>; readonly exists: Exists }, now: number): GroupDecision {
+  #txnCommit({ request, exists }: Extract<GroupCommand, { readonly kind: 'txn-commit' }>, now: number): GroupDecision {
     const { groupId, memberId, generationId: generation, groupInstanceId: instanceId, topics, producerId: id, producerEpoch: epoch } = request;
     if (groupId === '') return { records: [], reply: { topics: refuseAll(topics, ErrorCode.INVALID_GROUP_ID) } };
-    return this.#store(groupId, { memberId, generation, instanceId }, { topics, exists, now, producer: { id, epoch } });
+    return this.#store(groupId, { memberId, generation, instanceId, version: 0 }, { topics, exists, now, producer: { id, epoch } });
   }
 
   #store(groupId: string, committer: Committer, call: CommitCall): GroupDecision {
     const known = this.#groups.get(groupId);
-    const withoutGroup = committer.generation >= 0 ? ErrorCode.ILLEGAL_GENERATION : ErrorCode.NONE;
-    const errorCode = known ? refuseCommit(known, committer, call.producer !== undefined) : withoutGroup;
+    const errorCode = known ? refuseCommit(known, committer, call.producer !== undefined) : refuseWithoutGroup(committer);
     if (errorCode !== ErrorCode.NONE) return { records: [], reply: { topics: refuseAll(call.topics, errorCode) } };
     const group = this.#groupOrNew(groupId, call.now);
     heardCommit(group, committer.memberId, call.now);
@@ -233,7 +267,7 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     const results = ids.map((groupId) => {
       const group = this.#groups.get(groupId);
       if (group === undefined) return { groupId, errorCode: ErrorCode.GROUP_ID_NOT_FOUND };
-      if (group.state !== 'Empty' || group.pending.size > 0) return { groupId, errorCode: ErrorCode.NON_EMPTY_GROUP };
+      if (!group.isEmpty || group.pending.size > 0) return { groupId, errorCode: ErrorCode.NON_EMPTY_GROUP };
       records.push(...groupTombstones(group));
       return { groupId, errorCode: ErrorCode.NONE };
     });
@@ -257,6 +291,7 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
       if (!group) continue;
       expire(group, this.#rules, turn);
       this.#agenda.arm(id, group.nextDeadline);
+      if (group.consumer) turn.records.push(...this.#consumers.expire(group.consumer, now));
     }
     if (this.#nextExpiry <= now) {
       this.#nextExpiry = now + this.#rules.expiryIntervalMs;
@@ -267,8 +302,8 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
 
   apply({ key, value, producer }: StateRecord, offset: number): void {
     const decoded = decodeOffsetsKey(key);
-    if (decoded.kind === 'other') return;
-    if (decoded.kind === 'group') this.#applyGroup(decoded.group, value);
+    if (decoded.kind === 'other') this.#consumers.apply({ key, value });
+    else if (decoded.kind === 'group') this.#applyGroup(decoded.group, value);
     else this.#applyOffset(decoded, value, { producerId: producer?.id ?? -1, at: offset });
   }
 
@@ -290,8 +325,12 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
   }
 
   #applyGroup(id: string, value: Buffer | null): void {
-    if (value === null) this.#groups.delete(id);
-    else if (this.#loading) restore(this.#groupOrNew(id, 0), decodeGroupValue(value));
+    const group = this.#groups.get(id);
+    // Without a record the classic group is gone; offsets are left when the id goes over to the new protocol.
+    if (value === null) {
+      if (group && group.offsets.all.size > 0) this.#blank(group);
+      else this.#groups.delete(id);
+    } else if (this.#loading) restore(this.#groupOrNew(id, 0), decodeGroupValue(value));
   }
 
   /** A commit or abort marker was written into a partition of __consumer_offsets: live, and on replay. */
@@ -309,6 +348,17 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     return fetchOffsets(this.#groups.get(groupId), query);
   }
 
+  /** Whether offsets of a group may be read in the name of this member: 0 or an error code. */
+  refuseFetch(groupId: string, memberId: string | null, memberEpoch: number): number {
+    const group = this.#groups.get(groupId)?.consumer;
+    return group ? refuseConsumerFetch(group, memberId, memberEpoch) : ErrorCode.NONE;
+  }
+
+  /** One group of the new protocol, as ConsumerGroupDescribe shows it. */
+  describeConsumerGroup(groupId: string): ReturnType<ConsumerGroups['describe']> {
+    return this.#consumers.describe(groupId);
+  }
+
   /** Topics of which offsets are committed. */
   topics(): string[] {
     return [...new Set([...this.#groups.values()].flatMap(({ offsets }) => [...offsets.all.keys()]))];
@@ -319,11 +369,11 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     return this.#groups;
   }
 
-  /** One group as DescribeGroups shows it; an unknown one is Dead. */
+  /** One group as DescribeGroups shows it; an unknown one is Dead, and so is one of the new protocol. */
   describe(groupId: string): ResponseDraft<typeof DescribeGroups>['groups'][number] {
     const group = this.#groups.get(groupId);
     const { NONE: errorCode } = ErrorCode;
-    if (group === undefined) return { errorCode, groupId, groupState: 'Dead', protocolType: '', protocolData: '', members: [] };
+    if (group === undefined || group.consumer) return { errorCode, groupId, groupState: 'Dead', protocolType: '', protocolData: '', members: [] };
     const isStable = group.state === 'Stable';
     const members = [...group.members.values()].map((member) => ({
       memberId: member.id,
@@ -340,10 +390,11 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
   list({ statesFilter, typesFilter }: RequestOf<typeof ListGroups>): ResponseDraft<typeof ListGroups>['groups'] {
     const states = statesFilter.map((state) => state.toLowerCase());
     const types = typesFilter.map((type) => type.toLowerCase());
-    if (types.length > 0 && !types.includes('classic')) return [];
     return [...this.#groups.values()]
-      .filter((group) => states.length === 0 || states.includes(group.state.toLowerCase()))
-      .map((group) => ({ groupId: group.id, protocolType: group.protocolType, groupState: group.state, groupType: 'classic' }));
+      .map((group) => listed(group))
+      .filter(({ groupState, groupType }) => {
+        return (states.length === 0 || states.includes(groupState.toLowerCase())) && (types.length === 0 || types.includes(groupType));
+      });
   }
 
   /** Whether a member may write on behalf of its group (TxnOffsetCommit 3+): 0 or an error code. */
@@ -354,6 +405,17 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
 }
 
 const NOTHING = Buffer.alloc(0);
+
+function listed({ id: groupId, consumer, protocolType, state }: Group) {
+  if (consumer) return { groupId, protocolType: 'consumer', groupState: consumer.state, groupType: 'consumer' };
+  return { groupId, protocolType, groupState: state, groupType: 'classic' };
+}
+
+/** A commit for a group that is not known: fine without a generation. From version 9 on clients know GROUP_ID_NOT_FOUND. */
+function refuseWithoutGroup({ generation, version }: Committer): number {
+  if (generation < 0) return ErrorCode.NONE;
+  return version >= 9 ? ErrorCode.GROUP_ID_NOT_FOUND : ErrorCode.ILLEGAL_GENERATION;
+}
 
 function restore(group: Group, stored: GroupValue): void {
   group.members.clear();

@@ -72,9 +72,14 @@ export class Metadata implements Machine<MetadataCommand, MetadataReply> {
   readonly #quotas = new Map<string, Quota>();
   readonly #scram = new Map<string, ScramCredential>();
   #nextProducerId = 0;
+  #topicsVersion = 0;
 
   get topics(): ReadonlyMap<string, TopicImage> {
     return this.#topics;
+  }
+  /** Another number after every change of a topic. */
+  get topicsVersion(): number {
+    return this.#topicsVersion;
   }
   topicById(id: string): TopicImage | undefined {
     return this.#topicsById.get(id);
@@ -189,6 +194,7 @@ export class Metadata implements Machine<MetadataCommand, MetadataReply> {
   }
 
   #applyTopic(name: string, value: Omit<TopicImage, 'name'> | undefined): void {
+    this.#topicsVersion++;
     const old = this.#topics.get(name);
     if (old) this.#topicsById.delete(old.id);
     const topic = value && { name, ...value };

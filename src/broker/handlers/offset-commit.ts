@@ -16,7 +16,7 @@ interface Topic {
 export const offsetCommit = handle(OffsetCommit, (request, context) => {
   const refused = refusal(request.groupId, context);
   if (refused !== ErrorCode.NONE) return { topics: refuse(request.topics, refused) };
-  const answer = context.broker.groups.run({ kind: 'commit', request, exists: existence(context) });
+  const answer = context.broker.groups.run({ kind: 'commit', request, version: context.version, exists: existence(context) });
   return unlessDiskRefuses(answer, context, () => ({ topics: refuse(request.topics, ErrorCode.COORDINATOR_NOT_AVAILABLE) }));
 });
 

@@ -1,5 +1,6 @@
 /**
- * OffsetFetch (key 9): committed offsets of one group, from version 8 on of several (KIP-709). Null topics mean all.
+ * OffsetFetch (key 9): committed offsets of one group, from version 8 on of several (KIP-709), from 9 on in the name of a
+ * member of the new consumer protocol, whose epoch then has to be the present one. Null topics mean all.
  * Version 0 once meant ZooKeeper; it is answered from the same store.
  */
 import { OffsetFetch } from '../../kafka/apis/offset-fetch.ts';
@@ -13,7 +14,11 @@ const SEVERAL_GROUPS_SINCE = 8;
 export const offsetFetch = handle(OffsetFetch, (request, context) => {
   const { requireStable } = request;
   if (context.version >= SEVERAL_GROUPS_SINCE) {
-    const groups = request.groups.map(({ groupId, topics }) => ({ groupId, ...offsetsOf(groupId, { topics, requireStable }, context) }));
+    const groups = request.groups.map(({ groupId, memberId, memberEpoch, topics }) => {
+      const errorCode = context.broker.groupState.refuseFetch(groupId, memberId, memberEpoch);
+      const answer = offsetsOf(groupId, { topics, requireStable }, context);
+      return answer.errorCode === ErrorCode.NONE && errorCode !== ErrorCode.NONE ? { groupId, topics: [], errorCode } : { groupId, ...answer };
+    });
     return { topics: [], errorCode: ErrorCode.NONE, groups };
   }
   return { ...offsetsOf(request.groupId, { topics: request.topics, requireStable }, context), groups: [] };
