@@ -1,7 +1,6 @@
 /** The client's connection against a scripted broker on a real socket: versions, order, cut frames, silence, login. */
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { ApiVersions } from '../../../../src/kafka/apis/api-versions.ts';
 import { ConsumerGroupHeartbeat } from '../../../../src/kafka/apis/consumer-group-heartbeat.ts';
 import { ListGroups } from '../../../../src/kafka/apis/list-groups.ts';
@@ -10,29 +9,9 @@ import { Produce } from '../../../../src/kafka/apis/produce.ts';
 import { SaslAuthenticate } from '../../../../src/kafka/apis/sasl-authenticate.ts';
 import { SaslHandshake } from '../../../../src/kafka/apis/sasl-handshake.ts';
 import { KafkaConnection } from '../../../../src/kafka/client/connection.ts';
-import { codec } from '../../../../src/kafka/compile.ts';
-import { encodeResponse, readRequestHeader } from '../../../../src/kafka/headers.ts';
+import { encodeResponse } from '../../../../src/kafka/headers.ts';
 import type { AnyApi } from '../../../../src/kafka/schema.ts';
-import { apiByKey } from '../../../../src/kafka/versions.ts';
-import { ByteReader } from '../../../../src/lib/bytes.ts';
-
-interface Seen {
-  readonly api: AnyApi;
-  readonly version: number;
-  readonly correlationId: number;
-  readonly clientId: string | null;
-  readonly body: never;
-}
-/** Answers a request with a response body, with raw bytes, or not at all. */
-type Script = (seen: Seen, socket: Socket) => object | Buffer | null;
-
-const open: { server: Server; sockets: Set<Socket> }[] = [];
-afterEach(() => {
-  for (const { server, sockets } of open.splice(0)) {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  }
-});
+import { type Script, scriptedBroker } from './scripted-broker.ts';
 
 const RANGES = [
   { apiKey: ApiVersions.key, minVersion: 0, maxVersion: 3 },
@@ -42,35 +21,6 @@ const RANGES = [
   { apiKey: SaslHandshake.key, minVersion: 0, maxVersion: 1 },
   { apiKey: SaslAuthenticate.key, minVersion: 0, maxVersion: 2 },
 ];
-
-async function broker(script: Script): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    let data = Buffer.alloc(0);
-    socket.on('error', () => {});
-    socket.on('data', (chunk) => {
-      data = Buffer.concat([data, chunk]);
-      while (data.length >= 4 && data.length >= data.readInt32BE(0) + 4) {
-        const frame = data.subarray(4, data.readInt32BE(0) + 4);
-        data = data.subarray(frame.length + 4);
-        answer(frame, socket, script);
-      }
-    });
-  });
-  open.push({ server, sockets });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return (server.address() as AddressInfo).port;
-}
-
-function answer(frame: Buffer, socket: Socket, script: Script): void {
-  const reader = new ByteReader(frame);
-  const { api, apiVersion: version, correlationId, clientId } = readRequestHeader(reader, apiByKey);
-  const seen = { api: api!, version, correlationId, clientId, body: codec(api!, version).decodeRequest(reader) as never };
-  const reply = script(seen, socket);
-  if (Buffer.isBuffer(reply)) socket.write(reply);
-  else if (reply) for (const part of encodeResponse({ api: api!, version, correlationId }, reply as never)) socket.write(part);
-}
 
 /** Answers ApiVersions as a broker of 2.4 to 3.7 does, and leaves the rest to `script`. */
 const withVersions =
@@ -89,7 +39,7 @@ const connect = (port: number, extra: object = {}) => KafkaConnection.open({ hos
 
 it('falls back to the version of ApiVersions that the broker names, then uses what both sides have', async () => {
   const versions: number[] = [];
-  const port = await broker((seen, socket) => {
+  const port = await scriptedBroker((seen, socket) => {
     versions.push(seen.version);
     return withVersions(({ clientId }) => ({ brokers: [], clusterId: clientId, controllerId: 1, topics: [] }))(seen, socket);
   });
@@ -105,7 +55,7 @@ it('falls back to the version of ApiVersions that the broker names, then uses wh
 });
 
 it('matches pipelined answers, also when they arrive in single bytes', async () => {
-  const port = await broker(
+  const port = await scriptedBroker(
     withVersions(({ api, version, correlationId }, socket) => {
       const groups = [{ groupId: `g${correlationId}`, protocolType: '' }];
       for (const byte of Buffer.concat(encodeResponse({ api, version, correlationId }, { errorCode: 0, groups } as never))) socket.write(Buffer.of(byte));
@@ -121,7 +71,7 @@ it('matches pipelined answers, also when they arrive in single bytes', async () 
 
 it('sends requests without an answer and keeps the order of the others', async () => {
   const seen: string[] = [];
-  const port = await broker(
+  const port = await scriptedBroker(
     withVersions(({ api }) => {
       seen.push(api.name);
       return api === (Produce as AnyApi) ? null : { errorCode: 0, groups: [] };
@@ -137,19 +87,21 @@ it('sends requests without an answer and keeps the order of the others', async (
 
 it('ends on an answer out of order, on what is not Kafka, and on silence', async () => {
   const wrong = await connect(
-    await broker(withVersions(({ api, version }) => Buffer.concat(encodeResponse({ api, version, correlationId: 99 }, { errorCode: 0, groups: [] } as never)))),
+    await scriptedBroker(
+      withVersions(({ api, version }) => Buffer.concat(encodeResponse({ api, version, correlationId: 99 }, { errorCode: 0, groups: [] } as never))),
+    ),
   );
   await expect(wrong.call(ListGroups, {})).rejects.toThrow(/answered request 99, expected was 3/);
   expect(wrong.isClosed).toBe(true);
-  const http = await connect(await broker(withVersions(() => Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'))));
+  const http = await connect(await scriptedBroker(withVersions(() => Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'))));
   await expect(http.call(ListGroups, {})).rejects.toThrow(/that is not Kafka/);
-  const silent = await connect(await broker(withVersions(() => null)));
+  const silent = await connect(await scriptedBroker(withVersions(() => null)));
   await expect(silent.call(ListGroups, {}, { timeoutMs: 20 })).rejects.toThrow(/did not answer ListGroups in time/);
   await expect(silent.call(ListGroups, {})).rejects.toThrow(/did not answer/);
 });
 
 it('fails what is under way when the connection ends, and tells its owner', async () => {
-  const port = await broker(
+  const port = await scriptedBroker(
     withVersions((_, socket) => {
       socket.destroy();
       return null;
@@ -166,12 +118,12 @@ it('fails what is under way when the connection ends, and tells its owner', asyn
 
 it('says where nobody listens, and gives up on a broker that accepts and says nothing', async () => {
   await expect(connect(1)).rejects.toThrow(/cannot connect to 127\.0\.0\.1:1: /);
-  const port = await broker(() => null);
+  const port = await scriptedBroker(() => null);
   await expect(connect(port, { connectTimeoutMs: 30 })).rejects.toThrow(/127\.0\.0\.1:\d+/);
 });
 
 it('logs in with PLAIN, and passes on why not', async () => {
-  const port = await broker(
+  const port = await scriptedBroker(
     withVersions(({ api, body }) => {
       if (api === (SaslHandshake as AnyApi)) return { errorCode: (body as { mechanism: string }).mechanism === 'PLAIN' ? 0 : 33, mechanisms: ['PLAIN'] };
       const isRight = (body as { authBytes: Buffer }).authBytes.toString() === '\0ann\0secret';
@@ -210,7 +162,7 @@ it('logs in with SCRAM, and only to a server that knows the password too', async
     });
   };
   const sasl = { mechanism: 'SCRAM-SHA-512', username: 'a,=b', password: 'secret' };
-  (await connect(await broker(server('secret')), { sasl })).close();
-  await expect(connect(await broker(server('other')), { sasl })).rejects.toThrow(/invalid credentials/);
-  await expect(connect(await broker(server('imposter')), { sasl })).rejects.toThrow(/its signature is wrong/);
+  (await connect(await scriptedBroker(server('secret')), { sasl })).close();
+  await expect(connect(await scriptedBroker(server('other')), { sasl })).rejects.toThrow(/invalid credentials/);
+  await expect(connect(await scriptedBroker(server('imposter')), { sasl })).rejects.toThrow(/its signature is wrong/);
 });
