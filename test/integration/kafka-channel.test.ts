@@ -8,7 +8,7 @@ import { records } from '../../src/records/cursor.ts';
 import { channelContract } from '../contract/channel-kit.ts';
 import { configOf } from '../contract/config-of.ts';
 import { bodies, channelContext, events, numbered, patience } from '../contract/contexts.ts';
-import { fetchFrom, TestBroker } from './broker-harness.ts';
+import { eventually, fetchFrom, TestBroker } from './broker-harness.ts';
 
 let broker: TestBroker;
 beforeAll(async () => {
@@ -66,6 +66,58 @@ describe('the topic of a Kafka channel', () => {
     expect(lease.events).toEqual([{ headers: { key: 'k' }, body: Buffer.from('x') }]);
     await lease.commit();
     await channel.stop();
+  });
+
+  it('chooses partitions by header, by default, by key, and refuses a header that is no number', async () => {
+    await broker.topic('parts', 4);
+    const channel = make('parts', { partitionIdHeader: 'p', defaultPartitionId: 2, parseAsFlumeEvent: false });
+    await channel.start();
+    await channel.put([{ headers: { p: '3' }, body: Buffer.from('third') }, ...events('second')], patience());
+    const inside = async (partition: number): Promise<string[]> => {
+      const { records: bytes } = await fetchFrom(await broker.client(), 'parts', partition, 0);
+      return [...batches(bytes ?? Buffer.alloc(0))].flatMap((batch) => [...records(batch)].map(({ value }) => String(value)));
+    };
+    expect([await inside(2), await inside(3)]).toEqual([['second'], ['third']]);
+    await expect(channel.put([{ headers: { p: 'x' }, body: Buffer.from('') }], patience())).rejects.toThrow('"x", which is no number of a partition');
+    await channel.stop();
+  });
+
+  it.each([
+    [{}, ['before', 'after']],
+    [{ readSmallestOffset: false }, ['after']],
+    [{ 'kafka.consumer.auto.offset.reset': 'latest' }, ['after']],
+    [{ readSmallestOffset: false, 'kafka.consumer.auto.offset.reset': 'earliest' }, ['before', 'after']],
+  ])('begins where it is told when the group is new: %j', async (values, expected) => {
+    const topic = `begin${++last}`;
+    const writer = make(topic);
+    await writer.start();
+    await writer.put(events('before'), patience());
+    const channel = make(topic, { ...values, 'kafka.consumer.group.id': `new-${topic}` });
+    await channel.start();
+    const got: string[] = [];
+    const abort = new AbortController();
+    const reading = (async () => {
+      for (let lease = await channel.take(10, abort.signal); lease !== null; lease = await channel.take(10, abort.signal)) {
+        got.push(...bodies(lease.events));
+        await lease.commit();
+      }
+    })();
+    // Until the group has a place in the topic, what is written there counts as before it.
+    const { OffsetFetch } = await import('../../src/kafka/apis/offset-fetch.ts');
+    await eventually(async () => {
+      const client = await broker.client();
+      const topics = [{ name: topic, partitionIndexes: [0] }];
+      const answer = await client.call(OffsetFetch, { groupId: `new-${topic}`, topics }, { version: 7 });
+      client.close();
+      return (answer.topics[0]?.partitions[0]?.committedOffset ?? -1) >= 0;
+    }, 'a committed offset');
+    await writer.put(events('after'), patience());
+    await eventually(() => got.includes('after'), 'what came after');
+    expect(got).toEqual(expected);
+    abort.abort();
+    await reading;
+    await channel.stop();
+    await writer.stop();
   });
 
   it('moves the offset only past what was delivered without a gap', async () => {

@@ -3,7 +3,9 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseJaas, saslOf, tlsOf } from '../../../../src/kafka/client/security.ts';
 import { type CommonConfig, parseBootstrap, readConsumerConfig, readProducerConfig } from '../../../../src/kafka/client/settings.ts';
+import { setSystemProperties } from '../../../../src/lib/system-properties.ts';
 import { freshPlace } from '../../../contract/contexts.ts';
+import { makeTlsMaterial, PASSWORD } from '../../agent/wire/tls-material.ts';
 
 const texts = ({ findings }: { findings: readonly { severity: string; message: string }[] }): string[] =>
   findings.map(({ severity, message }) => `${severity}: ${message}`);
@@ -115,6 +117,24 @@ describe('TLS', () => {
       maxVersion: 'TLSv1.3',
       ciphers: 'A:B',
     });
+  });
+  it('takes stores that are named globally where its own settings name none', () => {
+    const stores = makeTlsMaterial();
+    try {
+      setSystemProperties({
+        'javax.net.ssl.keyStore': stores.keyStore,
+        'javax.net.ssl.keyStorePassword': PASSWORD,
+        'javax.net.ssl.trustStore': stores.trustStore,
+        'javax.net.ssl.trustStorePassword': PASSWORD,
+      });
+      expect(tlsOf(config({}))).toMatchObject({ key: expect.stringContaining('PRIVATE KEY'), ca: [expect.stringContaining('CERTIFICATE')] });
+      expect(tlsOf(config({ 'ssl.truststore.location': stores.stranger }))?.ca).not.toEqual(tlsOf(config({}))?.ca);
+      setSystemProperties({});
+      expect(tlsOf(config({}))?.ca).toBeUndefined();
+    } finally {
+      setSystemProperties({});
+      stores.remove();
+    }
   });
   it('names a trust store that holds nothing, and one that is not there', () => {
     const file = path.join(freshPlace(), 'trust.pem');
