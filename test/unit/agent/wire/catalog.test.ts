@@ -20,6 +20,8 @@ it.each(BUILT_IN.map((entry) => [entry.kind, entry.type, entry] as const))('%s %
   const spec = await loadSpec(entry);
   expect([...(spec.aliases ?? [])].sort()).toEqual([...entry.aliases].sort());
   expect(spec.summary).toMatch(/\.$/);
+  // Without it `explain` cannot tell what a flow loses.
+  if (entry.kind === 'source' || entry.kind === 'channel' || entry.kind === 'sink') expect(spec).toHaveProperty('delivery');
 });
 
 it.each(Object.entries(FOLDERS))('every file of %s that declares a component is listed', async (folder, kind) => {
