@@ -87,6 +87,13 @@ describe('where events go', () => {
     expect(where.filter((count) => count > 0)).toEqual([3]);
   });
 
+  it('takes the topic from the header that topicHeader names, and the partition from its header before the default', async () => {
+    await broker.topic('t', 3);
+    const { sink } = await made({ topicHeader: 'to', partitionIdHeader: 'p', defaultPartitionId: 1 });
+    await sink.deliver([event('a', { to: 'other', p: '0' }), event('b', { topic: 'not me' }), event('c', { p: '2' })]);
+    expect([await texts('other'), await texts('t', 1), await texts('t', 2)]).toEqual([['a'], ['b'], ['c']]);
+  });
+
   it('says that a partition header is no number', async () => {
     const { sink } = await made({ partitionIdHeader: 'p' });
     await expect(sink.deliver([event('x', { p: 'seven' })])).rejects.toThrow('"seven"');

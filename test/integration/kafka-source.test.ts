@@ -30,6 +30,8 @@ const FAST = { 'kafka.consumer.auto.offset.reset': 'earliest', 'kafka.consumer.h
 /** A source in a loop, as the runner has it. */
 class RunningSource {
   readonly got: Event[] = [];
+  /** Sizes of what was put at once. */
+  readonly puts: number[] = [];
   readonly said: string[] = [];
   readonly context;
   readonly #source: PollableSource;
@@ -42,6 +44,7 @@ class RunningSource {
     const put = async (batch: Event[]): Promise<void> => {
       if (this.full) throw new ChannelFullError('full');
       this.got.push(...batch);
+      this.puts.push(batch.length);
     };
     this.context = sourceContext({ put, maxBatch: 1000 });
     const hear = (...words: unknown[]): void => void this.said.push(String(words.at(-1)));
@@ -112,6 +115,34 @@ describe('what events look like', () => {
     const source = await reader({ 'header.host': 'from', topicHeader: 'origin' });
     await source.has(1);
     expect(source.got[0]).toEqual({ headers: { origin: 't', partition: '0', offset: '0', timestamp: '5', key: 'k', host: 'web1' }, body: Buffer.alloc(0) });
+  });
+
+  it('notes no topic with setTopicHeader = false, and puts at most batchSize events at once', async () => {
+    await broker.topic('t');
+    await produce('t', numbers(0, 25));
+    const source = await reader({ setTopicHeader: false, batchSize: 10 });
+    await source.has(25);
+    expect(source.bodies()).toEqual(numbers(0, 25));
+    expect(source.got[0]?.headers).toEqual({ partition: '0', offset: '0', timestamp: '1700000000000' });
+    expect(source.puts).toEqual([10, 10, 5]);
+  });
+
+  it('reads a list of topics with blanks around its commas, and a pattern before any list', async () => {
+    for (const topic of ['one', 'two', 'three']) {
+      await broker.topic(topic);
+      await produce(topic, [`in ${topic}`]);
+    }
+    const list = await reader({ 'kafka.topics': ' one , two ', 'kafka.consumer.group.id': 'a' });
+    await list.has(2);
+    expect(list.bodies().sort()).toEqual(['in one', 'in two']);
+    const pattern = new RunningSource({
+      'kafka.bootstrap.servers': broker.address,
+      'kafka.topics': 'one',
+      'kafka.topics.regex': 't.*',
+      'kafka.consumer.group.id': 'b',
+    });
+    await (await pattern.start()).has(2);
+    expect(pattern.bodies().sort()).toEqual(['in three', 'in two']);
   });
 
   it('reads AvroFlumeEvent, keeping the headers in it, and passes over what is none', async () => {
