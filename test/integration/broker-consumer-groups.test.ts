@@ -10,6 +10,7 @@ import { ConsumerGroupHeartbeat } from '../../src/kafka/apis/consumer-group-hear
 import { CreatePartitions } from '../../src/kafka/apis/create-partitions.ts';
 import { CreateTopics } from '../../src/kafka/apis/create-topics.ts';
 import { ListGroups } from '../../src/kafka/apis/list-groups.ts';
+import { Metadata } from '../../src/kafka/apis/metadata.ts';
 import { OffsetCommit } from '../../src/kafka/apis/offset-commit.ts';
 import { OffsetFetch } from '../../src/kafka/apis/offset-fetch.ts';
 import type { KafkaConnection } from '../../src/kafka/client/connection.ts';
@@ -174,6 +175,27 @@ describe('on the wire', () => {
       { apiKey: 69, minVersion: 0, maxVersion: 1 },
     ]);
   });
+});
+
+test('Metadata by topic id, with the empty name that Java 4 sends beside it', async () => {
+  const broker = await brokerWith();
+  await broker.topic('t', 2);
+  const client = await broker.client();
+  const topicId = broker.running.broker.topics.get('t')!.id;
+  const stranger = 'abcdefghijklmnopqrstug';
+  const { topics } = await client.call(
+    Metadata,
+    {
+      topics: [
+        { topicId, name: '' },
+        { topicId: stranger, name: '' },
+      ],
+      allowAutoTopicCreation: false,
+    },
+    { version: 12 },
+  );
+  expect(topics[0]).toMatchObject({ errorCode: 0, name: 't', topicId, partitions: [{ partitionIndex: 0 }, { partitionIndex: 1 }] });
+  expect(topics[1]).toMatchObject({ errorCode: E.UNKNOWN_TOPIC_ID, name: null, topicId: stranger });
 });
 
 describe('rights', () => {

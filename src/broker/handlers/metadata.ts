@@ -38,7 +38,9 @@ interface Wanted {
 
 async function namedTopics(request: Wanted, context: RequestContext) {
   const out = [];
-  for (const { topicId, name } of request.topics ?? []) {
+  for (const { topicId, name: given } of request.topics ?? []) {
+    // Java 4 asks by id with an empty name.
+    const name = topicId === ZERO_UUID ? given : null;
     const known = name === null ? context.broker.topics.byId(topicId) : context.broker.topics.get(name);
     const topicName = name ?? known?.name ?? null;
     if (topicName !== null && !mayDescribe(topicName, context))
