@@ -125,6 +125,7 @@ describe('what was acknowledged comes out', () => {
         ],
         ['netcat', 'type = memory; capacity = 10000; transactionCapacity = 1000; ackThrough = true', 'file_roll'],
         ['avro', 'type = memory; capacity = 10000; transactionCapacity = 1000; ackThrough = true', 'kafka'],
+        ['spooldir', 'type = memory; capacity = 10000; transactionCapacity = 1000; ackThrough = true', 'file_roll'],
       ],
     ],
     [

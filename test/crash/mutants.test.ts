@@ -1,5 +1,6 @@
 // The tests of the channels, tested: faults put into the disk or the channel on purpose must be caught by the model with power
 // failures. docs/durability.md lists them.
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import file from '../../src/agent/channels/file.ts';
 import type { Channel, Lease } from '../../src/agent/core/channel.ts';
@@ -150,6 +151,12 @@ async function verdictOn(mutant: Mutant): Promise<Error | null> {
   }
   return null;
 }
+
+test('docs/durability.md lists exactly these', () => {
+  const text = readFileSync(new URL('../../docs/durability.md', import.meta.url), 'utf8').replaceAll('\n', ' ');
+  const listed = /\(`test\/crash\/mutants\.test\.ts`\): (.*?)\. {2}/.exec(text)?.[1]?.split(' · ');
+  expect(listed).toEqual(Object.keys(MUTANTS));
+});
 
 test('nothing is found wrong with the channel as it is', async () => {
   expect(await verdictOn({})).toBeNull();

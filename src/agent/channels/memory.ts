@@ -39,7 +39,7 @@ const properties = {
   }),
   ackThrough: bool({
     default: false,
-    doc: 'A put returns only when sinks have committed its events, so that a source which can send again (files, Kafka, avro, http) loses nothing by a crash. Not in Flume.',
+    doc: 'A put returns only when sinks have committed its events, so that a source which can send again (spooldir, Kafka, avro, thrift, netcat with answers) loses nothing by a crash. Not in Flume.',
   }),
 };
 type MemoryConfig = Config<typeof properties>;

@@ -40,7 +40,7 @@ const properties = {
     max: 100,
     lenient: true,
     unit: '%',
-    doc: 'Share of memory that must be free before puts go to memory again.',
+    doc: 'Share of memory that must be free before puts wait for memory again, instead of going to disk at once when they do not fit.',
   }),
   byteCapacity: size({
     lenient: true,

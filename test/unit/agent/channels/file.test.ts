@@ -249,6 +249,15 @@ describe('directories', () => {
     await (await open(disk)).channel.stop();
     writeSealed(disk, '/c/channel.id', { kind: 'millrace-channel', format: 2, value: {} });
     await expect(make(disk).channel.start()).rejects.toThrow('was written by a newer version of this program (format 2, this one knows 1)');
+    const other = new MemoryDisk();
+    const { channel } = await open(other);
+    await put(channel, 1);
+    await channel.stop();
+    writeSealed(other, '/c/checkpoint.json', { kind: 'millrace-checkpoint', format: 2, value: {} });
+    const refused = make(other).channel.start();
+    await expect(refused).rejects.toBeInstanceOf(ConfigError);
+    await expect(refused).rejects.toMatchObject({ fix: expect.stringContaining('start the newer version again') });
+    expect(other.openFiles).toBe(0);
   });
 
   test('directories of two channels mixed up are refused', async () => {

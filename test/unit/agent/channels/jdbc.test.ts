@@ -87,6 +87,15 @@ describe.runIf(compiled)('with SQLite', () => {
     await expect(open(file)).rejects.toThrow('newer version');
   });
 
+  test('create.schema = false leaves a database without the table alone; the default place is under the home directory', async () => {
+    await expect(open(databasePath(), { 'create.schema': 'false' })).rejects.toThrow('has no table "events", and create.schema is false');
+    const home = path.dirname(databasePath());
+    const channel = jdbc.create(configOf(jdbc, {}), contextOf(undefined, undefined, home).ctx);
+    await channel.start();
+    expect(fs.existsSync(path.join(home, '.flume/jdbc-channel/db/events.sqlite'))).toBe(true);
+    await channel.stop();
+  });
+
   test('a Derby directory of Java Flume is not ignored', async () => {
     const file = databasePath();
     fs.writeFileSync(path.join(path.dirname(file), 'service.properties'), '');
@@ -94,8 +103,39 @@ describe.runIf(compiled)('with SQLite', () => {
   });
 });
 
+function judge(raw: Record<string, string>) {
+  const written = Object.fromEntries(Object.entries(raw).map(([key, value]) => [key, { value }]));
+  const { config, findings, unknown } = parseProperties(jdbc.properties, written);
+  return { config, unknown, findings: [...findings, ...(config === null ? [] : (jdbc.check?.(config, written) ?? []))] };
+}
+
 test('settings of other databases are refused by name', () => {
-  const raw = { 'driver.url': { value: 'jdbc:mysql://h/x' }, 'db.type': { value: 'MYSQL' } };
-  const { config } = parseProperties(jdbc.properties, raw);
-  expect(jdbc.check?.(config as NonNullable<typeof config>, raw).map(({ key }) => key)).toEqual(['driver.url', 'db.type']);
+  expect(judge({ 'driver.url': 'jdbc:mysql://h/x', 'db.type': 'MYSQL' }).findings.map(({ key }) => key)).toEqual(['driver.url', 'db.type']);
+});
+
+test("Flume's DERBY, its default, means the same here", () => {
+  expect(judge({ 'db.type': 'DERBY' }).findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+});
+
+test.each([
+  'driver.class',
+  'db.username',
+  'db.password',
+  'connection.properties.file',
+  'create.index',
+  'create.foreignkey',
+  'transaction.isolation',
+  'maximum.connections',
+])('%s is known, and said to have no effect', (key) => {
+  for (const name of [key, `org.apache.flume.channel.jdbc.${key}`]) {
+    const { findings, unknown } = judge({ [name]: key === 'maximum.connections' ? '5' : 'true' });
+    expect(unknown).toEqual([]);
+    expect(findings.map(({ message }) => message)).toEqual([expect.stringContaining(key)]);
+  }
+});
+
+test('sysprop.* is taken, and the long names of Flume are', () => {
+  const { config, unknown } = judge({ 'sysprop.derby.x': '1', 'org.apache.flume.channel.jdbc.maximum.capacity': '7' });
+  expect(unknown).toEqual([]);
+  expect(config).toMatchObject({ 'maximum.capacity': 7 });
 });
