@@ -7,6 +7,8 @@ import spec from '../../../../src/agent/sinks/avro.ts';
 import sourceSpec from '../../../../src/agent/sources/avro.ts';
 import { handshakeResponse, PROTOCOL_TEXT } from '../../../../src/agent/wire/avro-protocol.ts';
 import type { RpcServer } from '../../../../src/agent/wire/rpc-server.ts';
+import { timeLimit } from '../../../../src/agent/wire/rpc-sink.ts';
+import { parseProperties } from '../../../../src/lib/props/spec.ts';
 import { setSystemProperties } from '../../../../src/lib/system-properties.ts';
 import { type Rig, rig, until } from '../sources/source-harness.ts';
 import { makeTlsMaterial, PASSWORD, type TlsMaterial } from '../wire/tls-material.ts';
@@ -167,6 +169,19 @@ describe('avro sink with several hosts, as its RPC client in Flume', () => {
     expect(bad({ 'client.type': 'com.acme.Client' })).toThrow(/no RPC client/);
     expect(bad({})).not.toThrow();
   });
+});
+
+test('numbers that cannot be meant count as the default, as in Flume', () => {
+  for (const [written, size] of [
+    ['0', 100],
+    ['-5', 100],
+    ['many', 100],
+    ['7', 7],
+  ] as const) {
+    const { config } = parseProperties(spec.properties, { hostname: { value: 'h' }, port: { value: '1' }, 'batch-size': { value: written } });
+    expect(spec.facts?.(config as NonNullable<typeof config>).batchSize, written).toBe(size);
+  }
+  expect([timeLimit(0), timeLimit(999), timeLimit(1_000)]).toEqual([20_000, 20_000, 1_000]);
 });
 
 describe('avro sink, faults', () => {
