@@ -5,24 +5,38 @@
  *
  *   events(seq INTEGER PRIMARY KEY, headers TEXT as a JSON object, body BLOB)     user_version = format
  */
-import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { lockDirectory } from '../../lib/dir-lock.ts';
 import { AppError, ChannelError, ChannelFullError, ConfigError, errorText } from '../../lib/errors.ts';
 import { bool, type Config, int, long, path, rest, secret, text } from '../../lib/props/spec.ts';
 import { Loan } from '../../wal/queue/loan.ts';
 import { leftOf, type Part, PartQueue, type StoredEvent } from '../../wal/queue/part.ts';
+import { PutTrouble } from '../../wal/queue/put-trouble.ts';
 import type { Channel, ChannelGauges, Lease } from '../core/channel.ts';
 import { type ChannelContext, defineChannel } from '../core/define.ts';
 import type { Event } from '../core/event.ts';
 import { FillForecast } from '../core/fill-forecast.ts';
 import { Takers } from '../core/takers.ts';
+import {
+  boundsOf,
+  type Database,
+  eventOf,
+  finishSalvage,
+  headersText,
+  isDamage,
+  loadSqlite,
+  prepareTable,
+  READ_AHEAD,
+  type Row,
+  type Salvage,
+  type Sqlite,
+  type Statement,
+  salvage,
+} from './jdbc-database.ts';
 
-const FORMAT = 1;
 const DEFAULT_DIR = '.flume/jdbc-channel/db';
 const FILE = 'events.sqlite';
-const READ_AHEAD = 1_000;
 const OLD = 'org.apache.flume.channel.jdbc.';
 const NO_SERVER = 'SQLite is a file; its rights protect it';
 
@@ -55,36 +69,6 @@ const properties = {
 };
 type JdbcConfig = Config<typeof properties>;
 
-/** The part of better-sqlite3 that is used here. */
-interface Statement {
-  run(...values: unknown[]): unknown;
-  all(...values: unknown[]): unknown[];
-  get(...values: unknown[]): unknown;
-}
-interface Database {
-  pragma(text: string, options?: { simple: boolean }): unknown;
-  exec(text: string): void;
-  prepare(text: string): Statement;
-  transaction(work: () => void): () => void;
-  close(): void;
-}
-type Sqlite = new (file: string, options?: { readonly readonly?: boolean; readonly fileMustExist?: boolean }) => Database;
-
-/** @throws ConfigError the package is not there, or was not compiled */
-function loadSqlite(): Sqlite {
-  try {
-    const found = createRequire(import.meta.url)('better-sqlite3') as Sqlite;
-    new found(':memory:').close();
-    return found;
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
-    throw new ConfigError(`the jdbc channel needs the package better-sqlite3, which is ${missing ? 'not installed' : 'not compiled for this Node.js'}`, {
-      fix: `run \`npm ${missing ? 'install' : 'rebuild'} better-sqlite3\` in the directory of this program (it needs a C++ compiler), or use a channel of type = file`,
-      cause: error,
-    });
-  }
-}
-
 /** The database file of a configuration. */
 export function databaseFile(config: JdbcConfig, home: string): string {
   const url = config['driver.url'];
@@ -109,16 +93,6 @@ export function* storedRows(config: JdbcConfig, home: string): Generator<{ reado
   }
 }
 
-interface Row {
-  readonly seq: number;
-  readonly headers: string;
-  readonly body: Buffer;
-}
-
-function eventOf({ headers, body }: Row): StoredEvent {
-  return { headers: headers === '' ? {} : (JSON.parse(headers) as Record<string, string>), body };
-}
-
 interface PendingPut {
   readonly events: readonly Event[];
   readonly settle: (error: Error | null) => void;
@@ -129,8 +103,10 @@ class JdbcChannel implements Channel {
   readonly #ctx: ChannelContext;
   readonly #takers = new Takers();
   readonly #forecast: FillForecast;
+  readonly #trouble: PutTrouble;
   #ready = new PartQueue();
   #db: Database | null = null;
+  #sqlite: Sqlite | null = null;
   #unlock: () => void = () => {};
   #insert: Statement | null = null;
   #delete: Statement | null = null;
@@ -148,6 +124,7 @@ class JdbcChannel implements Channel {
     this.#config = config;
     this.#ctx = ctx;
     this.#forecast = new FillForecast(ctx.clock);
+    this.#trouble = new PutTrouble(ctx);
   }
 
   /** @throws ConfigError, DirectoryInUseError, AppError */
@@ -173,45 +150,73 @@ class JdbcChannel implements Channel {
   }
 
   #open(sqlite: Sqlite, file: string): void {
-    let db = new sqlite(file);
-    try {
-      this.#prepare(db, file);
-    } catch (error) {
-      const { code } = error as { code?: string };
-      db.close();
-      if (code !== 'SQLITE_NOTADB' && code !== 'SQLITE_CORRUPT') throw error instanceof AppError ? error : storageError(file, error);
-      const kept = putAside(file, this.#ctx.clock.now());
-      this.#ctx.log.error(
-        `${file} is damaged (${errorText(error)}); it was moved to ${kept} and the channel begins empty. sqlite3 .recover may save events from it`,
-      );
-      db = new sqlite(file);
-      this.#prepare(db, file);
-    }
-    this.#db = db;
-  }
-
-  #prepare(db: Database, file: string): void {
-    db.pragma('journal_mode = WAL');
-    db.pragma('synchronous = FULL');
-    const format = Number(db.pragma('user_version', { simple: true }));
-    if (format > FORMAT) {
-      throw new ConfigError(`${file} was written by a newer version of this program (format ${format}, this one knows ${FORMAT})`, {
-        fix: 'start the newer version again',
-      });
-    }
-    const there = db.prepare("SELECT name FROM sqlite_master WHERE name = 'events'").get() !== undefined;
-    if (!there && !this.#config['create.schema'])
-      throw new ConfigError(`${file} has no table "events", and create.schema is false`, { fix: 'set create.schema = true' });
-    db.exec(`CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, headers TEXT NOT NULL, body BLOB NOT NULL); PRAGMA user_version = ${FORMAT}`);
-    const { count, last } = db.prepare('SELECT count(*) AS count, max(seq) AS last FROM events').get() as { count: number; last: number | null };
-    this.#waiting = count;
-    this.#next = Math.max(this.#next, (last ?? -1) + 1);
-    this.#cursor = -1;
+    finishSalvage(file);
+    this.#sqlite = sqlite;
     this.#ready = new PartQueue();
     this.#lent = 0;
+    const db = new sqlite(file);
+    try {
+      prepareTable(db, file, this.#config['create.schema']);
+      const { first, last } = boundsOf(db);
+      this.#next = Math.max(this.#next, (last ?? -1) + 1);
+      this.#cursor = (first ?? this.#next) - 1;
+      // Numbers that are not there, since sinks finished out of order, are taken off when the reader gets to them.
+      this.#waiting = this.#next - this.#cursor - 1;
+    } catch (error) {
+      db.close();
+      if (!isDamage(error)) throw error instanceof AppError ? error : storageError(file, error);
+      this.#heal(file, null);
+      return;
+    }
+    this.#use(db);
+  }
+
+  #use(db: Database): void {
+    this.#db = db;
     this.#insert = db.prepare('INSERT INTO events (seq, headers, body) VALUES (?, ?, ?)');
     this.#delete = db.prepare('DELETE FROM events WHERE seq >= ? AND seq < ?');
     this.#select = db.prepare('SELECT seq, headers, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
+  }
+
+  /** The file is damaged: goes on with what can be read of it. @throws ChannelError */
+  #heal(file: string, to: number | null): void {
+    const sqlite = this.#sqlite as Sqlite;
+    this.#db?.close();
+    this.#db = null;
+    let done: Salvage;
+    try {
+      done = salvage(sqlite, file, { to, now: this.#ctx.clock.now() });
+      const db = new sqlite(file);
+      this.#use(db);
+      if (to === null) {
+        const { first, last } = boundsOf(db);
+        this.#next = Math.max(this.#next, (last ?? -1) + 1, done.lost.at(-1)?.[1] ?? 0);
+        this.#cursor = (first ?? this.#next) - 1;
+        this.#waiting = this.#next - this.#cursor - 1;
+      }
+    } catch (error) {
+      throw storageError(file, error);
+    }
+    // What was read before is in memory.
+    const lost =
+      to === null ? done.lost : done.lost.flatMap(([from, end]) => (end > this.#cursor + 1 ? [[Math.max(from, this.#cursor + 1), end] as const] : []));
+    const count = lost.reduce((sum, [from, end]) => sum + end - from, 0);
+    const { extra, log } = this.#ctx;
+    extra.EventsLostCount = (extra.EventsLostCount ?? 0) + count;
+    const which = lost.map(([from, end]) => `${from} to ${end - 1}`).join(', ');
+    const gone = done.open ? `${count > 0 ? `${count} events (${which}) and ` : ''}an unknown number of events` : `${count} events (${which || 'none'})`;
+    log.error(`${file} is damaged: ${gone} in it cannot be read and are lost; it was moved to ${done.kept}, with a report beside it, and the channel goes on`);
+  }
+
+  /** Does it once more after a damaged file was put right. */
+  #healing<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.#heal(databaseFile(this.#config, this.#ctx.home), this.#next);
+      return work();
+    }
   }
 
   async stop(): Promise<void> {
@@ -257,10 +262,13 @@ class JdbcChannel implements Channel {
     const done = this.#done;
     let next = this.#next;
     try {
-      (this.#db as Database).transaction(() => {
-        for (const [from, to] of done) this.#delete?.run(from, to);
-        for (const { events } of puts) for (const { headers, body } of events) this.#insert?.run(next++, headersText(headers), body);
-      })();
+      this.#healing(() => {
+        next = this.#next;
+        (this.#db as Database).transaction(() => {
+          for (const [from, to] of done) this.#delete?.run(from, to);
+          for (const { events } of puts) for (const { headers, body } of events) this.#insert?.run(next++, headersText(headers), body);
+        })();
+      });
     } catch (error) {
       this.#failed(puts, storageError(databaseFile(this.#config, this.#ctx.home), error));
       return;
@@ -269,12 +277,14 @@ class JdbcChannel implements Channel {
     this.#waiting += next - this.#next;
     this.#next = next;
     for (const put of puts) put.settle(null);
-    if (puts.length > 0) this.#takers.wakeOne();
+    if (puts.length === 0) return;
+    this.#trouble.worked();
+    this.#takers.wakeOne();
   }
 
   /** Nothing of the turn is stored. What was delivered is noted with the next one; until then a crash delivers it twice. */
   #failed(puts: readonly PendingPut[], error: ChannelError): void {
-    this.#ctx.extra.EventPutErrorCount = (this.#ctx.extra.EventPutErrorCount ?? 0) + puts.length;
+    for (const _ of puts) this.#trouble.failed(error, true);
     if (puts.length === 0) this.#ctx.log.warn(`${error.message}; after a crash now some events would be delivered twice`);
     for (const put of puts) put.settle(error);
   }
@@ -300,16 +310,19 @@ class JdbcChannel implements Channel {
   #read(): boolean {
     let rows: Row[];
     try {
-      rows = this.#select?.all(this.#cursor, READ_AHEAD) as Row[];
+      rows = this.#healing(() => this.#select?.all(this.#cursor, READ_AHEAD) as Row[]);
     } catch (error) {
-      throw storageError(databaseFile(this.#config, this.#ctx.home), error);
+      throw error instanceof ChannelError ? error : storageError(databaseFile(this.#config, this.#ctx.home), error);
     }
     for (let i = 0; i < rows.length; ) {
       const first = i;
       while (i < rows.length && rows[i]!.seq === rows[first]!.seq + i - first) i++;
       this.#ready.insert({ events: rows.slice(first, i).map(eventOf), head: 0, sequence: rows[first]!.seq });
     }
-    if (rows.length > 0) this.#cursor = rows[rows.length - 1]!.seq;
+    const last = rows[rows.length - 1]?.seq ?? this.#next - 1;
+    // Numbers without a row were delivered out of order before the last start, or are lost.
+    this.#waiting -= last - this.#cursor - rows.length;
+    this.#cursor = last;
     return rows.length > 0;
   }
 
@@ -338,11 +351,6 @@ class JdbcChannel implements Channel {
   }
 }
 
-function headersText(headers: Readonly<Record<string, string>>): string {
-  for (const _ in headers) return JSON.stringify(headers);
-  return '';
-}
-
 function storageError(file: string, cause: unknown): ChannelError {
   return new ChannelError(`the database ${file} failed: ${errorText(cause)}`, {
     cause,
@@ -351,21 +359,15 @@ function storageError(file: string, cause: unknown): ChannelError {
   });
 }
 
-/** Moves a damaged database with its journal out of the way; answers its new path. */
-function putAside(file: string, now: number): string {
-  const quarantine = join(dirname(file), 'quarantine');
-  mkdirSync(quarantine, { recursive: true });
-  const kept = join(quarantine, `${now}-${FILE}`);
-  for (const ending of ['', '-wal', '-shm']) if (existsSync(file + ending)) renameSync(file + ending, kept + ending);
-  return kept;
-}
-
 export default defineChannel({
   type: 'jdbc',
   aliases: ['org.apache.flume.channel.jdbc.JdbcChannel'],
   summary: 'Keeps events in an SQLite file; slower than the file channel.',
   properties,
-  counters: { EventPutErrorCount: 'Puts that the database refused or failed.' },
+  counters: {
+    EventPutErrorCount: 'Puts that the database refused or failed.',
+    EventsLostCount: 'Events that cannot be read any more, since the database is damaged.',
+  },
   check: (config) => {
     const url = config['driver.url'];
     const findings = [];

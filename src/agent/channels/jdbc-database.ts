@@ -1,0 +1,207 @@
+/** The SQLite file of the jdbc channel: loading the package, the table, rows, and saving what can be read of a damaged file. */
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
+import { ConfigError } from '../../lib/errors.ts';
+import type { StoredEvent } from '../../wal/queue/part.ts';
+
+const FORMAT = 1;
+/** Rows read at once. */
+export const READ_AHEAD = 1_000;
+
+/** The part of better-sqlite3 that is used here. */
+export interface Statement {
+  run(...values: unknown[]): unknown;
+  all(...values: unknown[]): unknown[];
+  get(...values: unknown[]): unknown;
+}
+export interface Database {
+  pragma(text: string, options?: { simple: boolean }): unknown;
+  exec(text: string): void;
+  prepare(text: string): Statement;
+  transaction(work: () => void): () => void;
+  close(): void;
+}
+export type Sqlite = new (file: string, options?: { readonly readonly?: boolean; readonly fileMustExist?: boolean }) => Database;
+
+/** @throws ConfigError the package is not there, or was not compiled */
+export function loadSqlite(): Sqlite {
+  try {
+    const found = createRequire(import.meta.url)('better-sqlite3') as Sqlite;
+    new found(':memory:').close();
+    return found;
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
+    throw new ConfigError(`the jdbc channel needs the package better-sqlite3, which is ${missing ? 'not installed' : 'not compiled for this Node.js'}`, {
+      fix: `run \`npm ${missing ? 'install' : 'rebuild'} better-sqlite3\` in the directory of this program (it needs a C++ compiler), or use a channel of type = file`,
+      cause: error,
+    });
+  }
+}
+
+export interface Row {
+  readonly seq: number;
+  readonly headers: string;
+  readonly body: Buffer;
+}
+
+export function eventOf({ headers, body }: Row): StoredEvent {
+  return { headers: headers === '' ? {} : (JSON.parse(headers) as Record<string, string>), body };
+}
+
+export function headersText(headers: Readonly<Record<string, string>>): string {
+  for (const _ in headers) return JSON.stringify(headers);
+  return '';
+}
+
+/** Settings and table. @throws ConfigError a newer version's, or no table and `create` is false */
+export function prepareTable(db: Database, file: string, create: boolean): void {
+  db.pragma('journal_mode = WAL');
+  db.pragma('synchronous = FULL');
+  const format = Number(db.pragma('user_version', { simple: true }));
+  if (format > FORMAT) {
+    throw new ConfigError(`${file} was written by a newer version of this program (format ${format}, this one knows ${FORMAT})`, {
+      fix: 'start the newer version again',
+    });
+  }
+  const there = db.prepare("SELECT name FROM sqlite_master WHERE name = 'events'").get() !== undefined;
+  if (!there && !create) throw new ConfigError(`${file} has no table "events", and create.schema is false`, { fix: 'set create.schema = true' });
+  db.exec(`CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, headers TEXT NOT NULL, body BLOB NOT NULL); PRAGMA user_version = ${FORMAT}`);
+}
+
+/** Numbers of the first and the last row; found by the key, so it takes no longer with more rows. */
+export function boundsOf(db: Database): { readonly first: number | null; readonly last: number | null } {
+  return db.prepare('SELECT (SELECT min(seq) FROM events) AS first, (SELECT max(seq) FROM events) AS last').get() as ReturnType<typeof boundsOf>;
+}
+
+export function isDamage(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && /^SQLITE_(NOTADB|CORRUPT|FORMAT)/.test(code);
+}
+
+/** What became of a damaged database. */
+export interface Salvage {
+  /** Where the damaged file is now. */
+  readonly kept: string;
+  readonly saved: number;
+  /** Numbers that cannot be read. */
+  readonly lost: readonly (readonly [from: number, to: number])[];
+  /** There may be more that is lost: the file does not say up to where it went. */
+  readonly open: boolean;
+}
+
+/**
+ * Writes what can be read of a damaged database into a new one in its place, and moves the old one to quarantine/, with a report.
+ * @param to rows are below; null = as far as the file says
+ */
+export function salvage(sqlite: Sqlite, file: string, { to, now }: { readonly to: number | null; readonly now: number }): Salvage {
+  const draft = `${file}.salvaged`;
+  for (const ending of ['', '-wal', '-shm']) rmSync(draft + ending, { force: true });
+  const target = new sqlite(draft);
+  let result: Omit<Salvage, 'kept'>;
+  try {
+    prepareTable(target, draft, true);
+    result = copyRows(sqlite, file, { to, target });
+    target.pragma('wal_checkpoint(TRUNCATE)');
+  } finally {
+    target.close();
+  }
+  const quarantine = join(dirname(file), 'quarantine');
+  mkdirSync(quarantine, { recursive: true });
+  const kept = join(quarantine, `${now}-${basename(file)}`);
+  writeFileSync(`${kept}.json`, `${JSON.stringify({ ...result, foundAt: new Date(now).toISOString() }, null, 2)}\n`);
+  for (const ending of ['', '-wal', '-shm']) if (existsSync(file + ending)) renameSync(file + ending, kept + ending);
+  renameSync(draft, file);
+  return { ...result, kept };
+}
+
+/** Finishes a salvage that was cut off between its last two steps. */
+export function finishSalvage(file: string): void {
+  if (!existsSync(file) && existsSync(`${file}.salvaged`)) renameSync(`${file}.salvaged`, file);
+}
+
+function copyRows(sqlite: Sqlite, file: string, { to, target }: { readonly to: number | null; readonly target: Database }): Omit<Salvage, 'kept'> {
+  const insert = target.prepare('INSERT INTO events (seq, headers, body) VALUES (?, ?, ?)');
+  const lost: (readonly [number, number])[] = [];
+  let saved = 0;
+  let open = false;
+  let source: Database | undefined;
+  try {
+    source = new sqlite(file);
+    const reader = new RowReader(source);
+    const end = to ?? reader.end ?? Number.MAX_SAFE_INTEGER;
+    target.transaction(() => {
+      for (let at = reader.begin ?? 0; at < end; ) {
+        const rows = reader.from(at);
+        if (rows?.length === 0) break;
+        if (rows === null) {
+          const next = reader.nextReadable(at, end);
+          // Of the numbers before the first row that can be read, most may have been delivered long ago.
+          if ((saved === 0 && reader.begin === null) || next === Number.MAX_SAFE_INTEGER) open = true;
+          else lost.push([at, next]);
+          at = next;
+          continue;
+        }
+        for (const { seq, headers, body } of rows) insert.run(seq, headers, body);
+        saved += rows.length;
+        at = (rows[rows.length - 1] as Row).seq + 1;
+      }
+    })();
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    open = true; // not even the table can be found
+  } finally {
+    source?.close();
+  }
+  return { saved, lost, open };
+}
+
+/** Reads rows of a database that is damaged somewhere. */
+class RowReader {
+  readonly #many: Statement;
+  readonly #first: Statement;
+  /** The number of the first row, and the one after the last; null when it cannot be read. */
+  readonly begin: number | null;
+  readonly end: number | null;
+
+  constructor(db: Database) {
+    this.#many = db.prepare('SELECT seq, headers, body FROM events WHERE seq >= ? ORDER BY seq LIMIT 100');
+    this.#first = db.prepare('SELECT seq, headers, body FROM events WHERE seq >= ? ORDER BY seq LIMIT 1');
+    const bound = (sql: string): number | null | undefined => attempt(() => (db.prepare(sql).get() as { seq: number | null }).seq) ?? undefined;
+    this.begin = bound('SELECT min(seq) AS seq FROM events') ?? null;
+    const last = bound('SELECT max(seq) AS seq FROM events');
+    this.end = last === undefined || last === null ? null : last + 1;
+  }
+
+  /** The next rows from `at` on; null when they cannot be read. Empty = there are none. */
+  from(at: number): readonly Row[] | null {
+    return attempt(() => this.#many.all(at) as Row[]) ?? attempt(() => this.#first.all(at) as Row[]);
+  }
+
+  /** The lowest number above `at` from which on a row can be read, or `end`. What cannot be read is a page, so it is one run. */
+  nextReadable(at: number, end: number): number {
+    const readable = (from: number): boolean => attempt(() => this.#first.all(from)) !== null;
+    let low = at;
+    let high = at + 1;
+    for (let step = 1; high < end && !readable(high); step *= 2) {
+      low = high;
+      high = Math.min(end, at + step);
+    }
+    while (high - low > 1) {
+      const middle = low + Math.floor((high - low) / 2);
+      if (readable(middle)) high = middle;
+      else low = middle;
+    }
+    return high;
+  }
+}
+
+/** Null when the file is damaged there. */
+function attempt<T>(work: () => T): T | null {
+  try {
+    return work();
+  } catch (error) {
+    if (isDamage(error)) return null;
+    throw error;
+  }
+}
