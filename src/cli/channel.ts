@@ -6,7 +6,8 @@
 import { closeSync, createReadStream, existsSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { createInterface } from 'node:readline';
-import { storedRows } from '../agent/channels/jdbc.ts';
+import { databaseFile } from '../agent/channels/jdbc.ts';
+import { faultsOf, storedRows } from '../agent/channels/jdbc-database.ts';
 import { loadAgent } from '../agent/config/load.ts';
 import type { ChannelModel } from '../agent/config/model.ts';
 import type { Channel } from '../agent/core/channel.ts';
@@ -127,7 +128,7 @@ function openView({ channel, context }: Task, damaged: (text: string) => void): 
 /** What waits, oldest first; warnings go to stderr. */
 function* waiting(task: Task): Generator<{ readonly sequence: number; readonly event: StoredEvent }> {
   if (task.channel.spec.type === 'jdbc') {
-    yield* storedRows(task.channel.config, homeOf(task.context));
+    yield* storedRows(databaseFile(task.channel.config, homeOf(task.context)));
     return;
   }
   const view = openView(task, (text) => task.context.stderr.write(`Warning: ${text}\n`));
@@ -224,10 +225,9 @@ async function exportEvents(task: Task): Promise<number> {
 async function verify(task: Task): Promise<number> {
   const { channel, context } = task;
   if (channel.spec.type === 'jdbc') {
-    let events = 0;
-    for (const _ of waiting(task)) events++;
-    context.stdout.write(`${events} events could be read\n`);
-    return EXIT.ok;
+    const faults = faultsOf(databaseFile(channel.config, homeOf(context)));
+    context.stdout.write(task.json ? `${JSON.stringify({ faults }, null, 2)}\n` : faults.map((fault) => `  ${fault}\n`).join('') || 'no damage found\n');
+    return faults.length > 0 ? EXIT.failed : EXIT.ok;
   }
   const report: VerifyReport = verifyFiles(realDisk, homeDirs(channel.config as StorageConfig, homeOf(context)));
   if (task.json) context.stdout.write(`${JSON.stringify(report, null, 2)}\n`);

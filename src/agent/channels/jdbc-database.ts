@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { ConfigError } from '../../lib/errors.ts';
+import { ChannelError, ConfigError, errorText } from '../../lib/errors.ts';
 import type { StoredEvent } from '../../wal/queue/part.ts';
 
 const FORMAT = 1;
@@ -77,6 +77,47 @@ export function boundsOf(db: Database): { readonly first: number | null; readonl
 export function isDamage(error: unknown): boolean {
   const { code } = error as { code?: unknown };
   return typeof code === 'string' && /^SQLITE_(NOTADB|CORRUPT|FORMAT)/.test(code);
+}
+
+/** Rows as they wait, without opening the channel; for `flume-ng channel`. @throws ConfigError no SQLite, or no such file; ChannelError it is damaged */
+export function* storedRows(file: string): Generator<{ readonly sequence: number; readonly event: StoredEvent }> {
+  const db = openForReading(file);
+  try {
+    const read = db.prepare('SELECT seq, headers, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
+    for (let last = -1; ; ) {
+      const rows = read.all(last, READ_AHEAD) as Row[];
+      for (const row of rows) yield { sequence: row.seq, event: eventOf(row) };
+      if (rows.length === 0) return;
+      last = (rows[rows.length - 1] as Row).seq;
+    }
+  } catch (cause) {
+    if (!isDamage(cause)) throw cause;
+    throw new ChannelError(`the database ${file} is damaged: ${errorText(cause)}`, {
+      cause,
+      fix: 'the agent saves what can be read when it opens the channel',
+    });
+  } finally {
+    db.close();
+  }
+}
+
+/** What SQLite finds wrong in the file, reading all of it. @throws ConfigError no SQLite, or no such file */
+export function faultsOf(file: string): string[] {
+  const db = openForReading(file);
+  try {
+    const lines = db.pragma('integrity_check') as { readonly integrity_check: string }[];
+    return lines.map(({ integrity_check }) => integrity_check).filter((line) => line !== 'ok');
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return [errorText(error)];
+  } finally {
+    db.close();
+  }
+}
+
+function openForReading(file: string): Database {
+  if (!existsSync(file)) throw new ConfigError(`there is no database ${file}`, { fix: 'has the channel been used yet?' });
+  return new (loadSqlite())(file, { readonly: true });
 }
 
 /** What became of a damaged database. */

@@ -5,13 +5,13 @@
  *
  *   events(seq INTEGER PRIMARY KEY, headers TEXT as a JSON object, body BLOB)     user_version = format
  */
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { lockDirectory } from '../../lib/dir-lock.ts';
 import { AppError, ChannelError, ChannelFullError, ConfigError, errorText } from '../../lib/errors.ts';
 import { bool, type Config, int, long, path, rest, secret, text } from '../../lib/props/spec.ts';
 import { Loan } from '../../wal/queue/loan.ts';
-import { leftOf, type Part, PartQueue, type StoredEvent } from '../../wal/queue/part.ts';
+import { leftOf, type Part, PartQueue } from '../../wal/queue/part.ts';
 import { PutTrouble } from '../../wal/queue/put-trouble.ts';
 import type { Channel, ChannelGauges, Lease } from '../core/channel.ts';
 import { type ChannelContext, defineChannel } from '../core/define.ts';
@@ -73,24 +73,6 @@ type JdbcConfig = Config<typeof properties>;
 export function databaseFile(config: JdbcConfig, home: string): string {
   const url = config['driver.url'];
   return url === undefined ? resolve(home, DEFAULT_DIR, FILE) : resolve(url.replace(/^jdbc:sqlite:/i, ''));
-}
-
-/** Rows as they wait, without opening the channel; for `flume-ng channel`. @throws ConfigError no SQLite, or no such file */
-export function* storedRows(config: JdbcConfig, home: string): Generator<{ readonly sequence: number; readonly event: StoredEvent }> {
-  const file = databaseFile(config, home);
-  if (!existsSync(file)) throw new ConfigError(`there is no database ${file}`, { fix: 'has the channel been used yet?' });
-  const db = new (loadSqlite())(file, { readonly: true });
-  try {
-    const read = db.prepare('SELECT seq, headers, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
-    for (let last = -1; ; ) {
-      const rows = read.all(last, READ_AHEAD) as Row[];
-      for (const row of rows) yield { sequence: row.seq, event: eventOf(row) };
-      if (rows.length === 0) return;
-      last = rows[rows.length - 1]!.seq;
-    }
-  } finally {
-    db.close();
-  }
 }
 
 interface PendingPut {
