@@ -239,10 +239,11 @@ function readField(source: Source, field: AnyField, local: string, path: string)
   }
 }
 
+/** Null is -1 in front of a struct, but 0 when the struct is in a tag; anything else is 1. */
 function readStruct(source: Source, field: AnyField, local: string, path: string): void {
   const orNull = mayBeNull(field, source.version);
   source.line(`let ${local} = null;`);
-  source.line(orNull ? 'if (r.i8() >= 0) {' : '{');
+  source.line(orNull ? `if (r.i8() ${field.spec.tag < 0 ? '>=' : '>'} 0) {` : '{');
   source.line(`${local} = ${readFields(source, field.spec.fields!, path)}; }`);
 }
 
@@ -323,7 +324,7 @@ function writeField(source: Source, field: AnyField, target: Target): void {
 
 function writeStruct(source: Source, field: AnyField, target: Target): void {
   const { from, writer, path } = target;
-  if (mayBeNull(field, source.version)) source.line(`if (${from} === null) ${writer}.i8(-1); else { ${writer}.i8(1);`);
+  if (mayBeNull(field, source.version)) source.line(`if (${from} === null) ${writer}.i8(${field.spec.tag < 0 ? -1 : 0}); else { ${writer}.i8(1);`);
   else source.line(`if (${from} === null) wire.illegalNull(${source.at(path)}); else {`);
   writeFields(source, field.spec.fields!, target);
   source.line('}');

@@ -164,6 +164,15 @@ function body(name: string, version: number): object {
     DescribeProducers: () => ({ topics: [{ name: 't', partitionIndexes: [0, 9] }] }),
     DescribeTransactions: () => ({ transactionalIds: ['x4', 'nobody'] }),
     ListTransactions: () => ({ stateFilters: [], producerIdFilters: [] }),
+    ConsumerGroupHeartbeat: () => ({
+      groupId: 'new',
+      memberId: 'm',
+      memberEpoch: 0,
+      rebalanceTimeoutMs: 1000,
+      subscribedTopicNames: ['t'],
+      topicPartitions: [],
+    }),
+    ConsumerGroupDescribe: () => ({ groupIds: ['new', 'g'] }),
     DescribeTopicPartitions: () => ({ topics: [{ name: 't' }] }),
   };
   const make = bodies[name];

@@ -206,7 +206,7 @@ export function topicsRecord(groupId: string, topics: ReadonlyMap<string, ReadTo
 
 export function memberRecord(groupId: string, member: ConsumerMember): StateRecord {
   const { instanceId, rackId, clientId, clientHost, topicNames, topicRegex, rebalanceTimeoutMs, assignor } = member;
-  const said = { instanceId, rackId, clientId, clientHost, rebalanceTimeoutMs, serverAssignor: assignor };
+  const said = { instanceId, rackId, clientId, clientHost, rebalanceTimeoutMs, serverAssignor: assignor, classicMemberMetadata: null };
   return groupRecordOf('member', groupId, member.id, { ...said, subscribedTopicNames: topicNames, subscribedTopicRegex: topicRegex });
 }
 

@@ -56,12 +56,17 @@ export class ConsumerGroups {
     const { groupId, memberEpoch } = call.request;
     const known = find(groupId);
     if (known?.consumer && memberEpoch < 0) return depart(known.consumer, call);
-    const group = known?.consumer ?? (memberEpoch === 0 ? this.#begin(groupId, known) : refused(ErrorCode.GROUP_ID_NOT_FOUND, notFound(groupId, known)));
+    const group =
+      known?.consumer ??
+      (memberEpoch === 0
+        ? this.#begin(groupId, known)
+        : refused(ErrorCode.GROUP_ID_NOT_FOUND, known ? notFound(groupId, known) : `Consumer group ${groupId} not found.`));
     if ('reply' in group) return group;
     const memberId = call.request.memberId === '' ? newId() : call.request.memberId;
     const outcome = beat(group, call, memberId, { rules, now });
     agenda.arm(groupId, Math.min(now + rules.sessionMs, group.deadlines.get(memberId)?.revocation?.at ?? Number.POSITIVE_INFINITY));
-    const isConversion = known !== undefined && known.consumer === null && known.protocolType !== '' && outcome.records.length > 0;
+    // Also of a group that only committed offsets: Kafka 3.9 takes it for a classic one when it reads them.
+    const isConversion = known !== undefined && known.consumer === null && outcome.records.length > 0;
     return isConversion ? { ...outcome, records: [{ owner: groupId, key: encodeGroupKey(groupId), value: null }, ...outcome.records] } : outcome;
   }
 

@@ -4,6 +4,7 @@
  */
 import { decodeAssignment, decodeSubscription, embeddedMessages } from '../../kafka/embedded.ts';
 import type { Message } from '../../kafka/schema.ts';
+import { decodeConsumerGroupKey, decodeConsumerGroupValue } from '../../kafka/stored/consumer-group.ts';
 import { consumerOffsetsMessages, decodeGroupValue, decodeOffsetsKey, decodeOffsetValue } from '../../kafka/stored/consumer-offsets.ts';
 import { decodeTransactionKey, decodeTransactionValue, TRANSACTION_STATES } from '../../kafka/stored/transaction-state.ts';
 import { type Options, UsageFault } from './options.ts';
@@ -50,7 +51,10 @@ const offsetsRecord: RecordDecoder = (key, value) => {
   const decoded = decodeOffsetsKey(key);
   const type = key.readInt16BE();
   if (decoded.kind === 'other') {
-    return { key: `Unknown record type ${type} at offset, skipping...`, payload: undefined };
+    const { groupId, memberId, kind } = decodeConsumerGroupKey(key) ?? {};
+    if (kind === undefined) return { key: `Unknown record type ${type} at offset, skipping...`, payload: undefined };
+    const payload = value === null ? '<DELETE>' : versioned(0, decodeConsumerGroupValue(kind, value));
+    return { key: typed(type, memberId === '' ? { groupId } : { groupId, memberId }), payload };
   }
   const { OffsetCommitValue, GroupMetadataValue } = consumerOffsetsMessages;
   if (decoded.kind === 'offset') {

@@ -9,13 +9,13 @@
  *     7  group, member         what a member shall have
  *     8  group, member         what it has now, its epoch and state
  *
- * A null value is a tombstone. Not read: the tagged part of key 5 that describes members of the classic protocol (such a
- * member is taken as one that is gone), and keys from 9 on, which belong to share groups and to caches of Kafka 4.
+ * A null value is a tombstone. Keys from 9 on belong to share groups and to caches of Kafka 4, and are not read. A member
+ * that speaks the classic protocol in such a group (Kafka's online migration) is read and has to join again.
  */
 import { ByteReader } from '../../lib/bytes.ts';
 import { decodeMessage, encodeMessage } from '../compile.ts';
 import type { Decoded, Draft, Fields, Message } from '../schema.ts';
-import { array, int8, int32, message, string, uuid } from '../schema.ts';
+import { array, bytes, int8, int32, message, string, struct, uuid } from '../schema.ts';
 
 const groupKey = (name: string, version: number) => message(name, { versions: String(version) }, { groupId: string() });
 const memberKey = (name: string, version: number) => message(name, { versions: String(version) }, { groupId: string(), memberId: string() });
@@ -45,6 +45,10 @@ const ConsumerGroupMemberMetadataValue = value('ConsumerGroupMemberMetadataValue
   subscribedTopicRegex: string().nullable(),
   rebalanceTimeoutMs: int32().default(-1),
   serverAssignor: string().nullable(),
+  // Null has to be written: without it Kafka reads a member of the classic protocol.
+  classicMemberMetadata: struct({ sessionTimeoutMs: int32(), supportedProtocols: array({ name: string(), metadata: bytes() }) })
+    .nullable()
+    .tag(0, '0+'),
 });
 
 const ConsumerGroupTargetAssignmentMetadataKey = groupKey('ConsumerGroupTargetAssignmentMetadataKey', 6);
