@@ -1,25 +1,25 @@
 /**
  * The real Java tools against a secured broker: kafka-configs makes SCRAM users and quotas, kafka-acls rules, the console
  * clients write and read over SASL_SSL and with client certificates, all with PKCS12 stores of keytool. Needs the real
- * Kafka (see dump-log.test.ts) and keytool.
+ * Kafka (see real-kafka.ts) and keytool.
  */
 import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestBroker } from '../integration/broker-harness.ts';
+import { NEEDS_KAFKA, realKafka } from './real-kafka.ts';
 
-const peers = process.env.MILLRACE_PEERS ?? resolve(import.meta.dirname, '../../../shared/peers');
-const script = join(peers, 'kafka');
-const usable = existsSync(script) && spawnSync('keytool', ['-help'], { stdio: 'ignore' }).error === undefined;
+const script = realKafka?.script ?? '';
+const usable = realKafka !== null && spawnSync('keytool', ['-help'], { stdio: 'ignore' }).error === undefined;
 const PASSWORD = 'changeit';
 const run = promisify(execFile);
 
-describe.runIf(usable)('Java tools and security (skipped without a real Kafka and keytool: set MILLRACE_PEERS)', () => {
+describe.runIf(usable)(`Java tools and security, with keytool (${NEEDS_KAFKA})`, () => {
   let place: string;
-  let home: string;
+  let jarDir: string;
   let broker: TestBroker;
   const file = (name: string): string => join(place, name);
   const keytool = (...words: string[]): void =>
@@ -27,7 +27,7 @@ describe.runIf(usable)('Java tools and security (skipped without a real Kafka an
 
   beforeAll(async () => {
     place = mkdtempSync(join(tmpdir(), 'millrace-java-security-'));
-    home = execFileSync(join(peers, 'setup.sh'), { encoding: 'utf8' }).trim();
+    jarDir = realKafka!.jars();
     for (const [name, dname] of [
       ['broker', 'CN=broker'],
       ['alice', 'CN=alice,OU=dev,O=Acme'],
@@ -76,7 +76,7 @@ describe.runIf(usable)('Java tools and security (skipped without a real Kafka an
 
   /** A tool that peers/kafka has no word for. */
   async function java(main: string, ...words: string[]): Promise<string> {
-    const { stdout, stderr } = await run('java', ['-cp', join(home, 'kafka', 'lib', '*'), main, ...words], { timeout: 60_000 });
+    const { stdout, stderr } = await run('java', ['-cp', join(jarDir, '*'), main, ...words], { timeout: 60_000 });
     return stdout + stderr;
   }
 

@@ -1,25 +1,24 @@
 /**
  * The real kafka-dump-log reads everything a broker leaves: rolled and compacted segments, their indexes, aborted
- * transactions, producer snapshots, internal topics. Needs the real Kafka: see dump-log.test.ts.
+ * transactions, producer snapshots, internal topics. See real-kafka.ts.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { batchOf, produceTo, TestBroker } from '../integration/broker-harness.ts';
+import { NEEDS_KAFKA, realKafka } from './real-kafka.ts';
 
-const peers = process.env.MILLRACE_PEERS ?? resolve(import.meta.dirname, '../../../shared/peers');
-const kafkaScript = join(peers, 'kafka');
 const run = promisify(execFile);
 
 async function dump(files: readonly string[], ...flags: string[]): Promise<string> {
-  const { stdout, stderr } = await run(kafkaScript, ['dump-log', '--files', files.join(','), ...flags], { maxBuffer: 100_000_000 });
+  const { stdout, stderr } = await run(realKafka!.script, ['dump-log', '--files', files.join(','), ...flags], { maxBuffer: 100_000_000 });
   return stdout + stderr;
 }
 
-describe.runIf(existsSync(kafkaScript))('kafka-dump-log on the files of a broker (skipped without a real Kafka: set MILLRACE_PEERS)', () => {
+describe.runIf(realKafka)(`kafka-dump-log on the files of a broker (${NEEDS_KAFKA})`, () => {
   let broker: TestBroker;
   let files: string[];
   const ending = (pattern: RegExp): string[] => files.filter((file) => pattern.test(file));

@@ -1,11 +1,10 @@
 /**
- * The real kafka-dump-log reads our segments and indexes without complaint. Needs the real Kafka: MILLRACE_PEERS names the
- * folder with its `kafka` script; without it, ../shared/peers beside the repository is used when it is there.
+ * The real kafka-dump-log reads our segments and indexes without complaint. See real-kafka.ts.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -13,17 +12,16 @@ import { CODECS } from '../../src/lib/codecs.ts';
 import { realDisk } from '../../src/lib/files.ts';
 import { BatchBuilder, controlBatch } from '../../src/records/builder.ts';
 import { Log } from '../../src/wal/log.ts';
+import { NEEDS_KAFKA, realKafka } from './real-kafka.ts';
 
-const peers = process.env.MILLRACE_PEERS ?? resolve(import.meta.dirname, '../../../shared/peers');
-const kafka = join(peers, 'kafka');
 const run = promisify(execFile);
 
 async function dump(files: readonly string[], ...flags: string[]): Promise<string> {
-  const { stdout, stderr } = await run(kafka, ['dump-log', '--files', files.join(','), ...flags], { maxBuffer: 50_000_000 });
+  const { stdout, stderr } = await run(realKafka!.script, ['dump-log', '--files', files.join(','), ...flags], { maxBuffer: 50_000_000 });
   return stdout + stderr;
 }
 
-describe.runIf(existsSync(kafka))('kafka-dump-log on our files (skipped without a real Kafka: set MILLRACE_PEERS)', () => {
+describe.runIf(realKafka)(`kafka-dump-log on our files (${NEEDS_KAFKA})`, () => {
   let dir: string;
   const T0 = 1_795_226_193_000;
   let log: Log;

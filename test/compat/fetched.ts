@@ -49,15 +49,23 @@ function once(dir: string, make: () => boolean): boolean {
 
 /** Folder with the jars of an artifact of Apache Kafka, or null. */
 export function jars(artifact: string, version: string): string | null {
-  if (!has('javac', '-version')) return null;
-  const dir = path.join(CACHE, 'java', `${artifact}-${version}`);
+  return has('javac', '-version') ? mavenJars(`${artifact}-${version}`, [`org.apache.kafka:${artifact}:${version}`]) : null;
+}
+
+/** Folder with the jars of some artifacts (`group:artifact:version`) and all they need, or null. */
+export function mavenJars(name: string, artifacts: readonly string[]): string | null {
+  if (!has('java', '-version')) return null;
+  const dir = path.join(CACHE, 'java', name);
   const made = once(dir, () => {
     const pom = path.join(dir, 'pom.xml');
-    const dependency = `<groupId>org.apache.kafka</groupId><artifactId>${artifact}</artifactId><version>${version}</version>`;
+    const dependencies = artifacts.map((coordinates) => {
+      const [group, artifact, version] = coordinates.split(':');
+      return `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`;
+    });
     const head = '<modelVersion>4.0.0</modelVersion><groupId>c</groupId><artifactId>c</artifactId><version>1</version><packaging>pom</packaging>';
     const space = 'xmlns="http://maven.apache.org/POM/4.0.0"';
-    fs.writeFileSync(pom, `<project ${space}>${head}<dependencies><dependency>${dependency}</dependency></dependencies></project>`);
-    return has('mvn', '-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${dir}`);
+    fs.writeFileSync(pom, `<project ${space}>${head}<dependencies>${dependencies.join('')}</dependencies></project>`);
+    return has('mvn', '-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${dir}`, '-DincludeScope=runtime');
   });
   return made ? dir : null;
 }

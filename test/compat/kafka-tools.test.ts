@@ -1,7 +1,7 @@
 /**
  * Our kafka-*.sh and the real ones, the same command on the same cluster: what they print must be the same, but for the
  * order of rows (Java's is that of a hash map) and white space, which 3.9 leaves out between some. On our broker, or on the cluster that MILLRACE_KAFKA (host:port) names.
- * Part of `npm run proof`, where the real Kafka is at hand (MILLRACE_PEERS): each of its tools takes seconds to start.
+ * Part of `npm run proof` (see real-kafka.ts): each of Kafka's tools takes seconds to start.
  */
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
@@ -9,10 +9,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PROOF, TestBroker } from '../integration/broker-harness.ts';
 import { runTool } from '../integration/kafka-tool.ts';
+import { realKafka } from './real-kafka.ts';
 
-const PEERS = process.env.MILLRACE_PEERS ?? path.resolve(import.meta.dirname, '../../../shared/peers');
-const KAFKA = path.join(PEERS, 'kafka');
-const hasKafka = fs.existsSync(KAFKA);
+const hasKafka = realKafka !== null;
 
 test.runIf(!PROOF || !hasKafka)(`the real tools are not asked: ${hasKafka ? 'that is part of npm run proof' : 'they are not installed'}`, () => {
   expect(PROOF && hasKafka).toBe(false);
@@ -25,7 +24,7 @@ interface Printed {
 
 function real(name: string, words: readonly string[]): Promise<Printed> {
   return new Promise((resolve) => {
-    execFile(KAFKA, [name, ...words], { timeout: 120_000, maxBuffer: 1e8 }, (error, stdout) =>
+    execFile(realKafka!.script, [name, ...words], { timeout: 120_000, maxBuffer: 1e8 }, (error, stdout) =>
       resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : 1, text: stdout }),
     );
   });

@@ -1,19 +1,17 @@
 /**
  * The real command-line tools of Apache Kafka 3.9 as clients of the broker, each command once: exit code and the lines that
- * matter. Needs the real Kafka: MILLRACE_PEERS names the folder with its `kafka` script; without it ../shared/peers beside
- * the repository is used. A JVM per command: the whole list runs in `npm run proof`, otherwise what everybody starts with.
+ * matter (see real-kafka.ts). A JVM per command: the whole list runs in `npm run proof`, otherwise what everybody starts with.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AddPartitionsToTxn } from '../../src/kafka/apis/add-partitions-to-txn.ts';
 import { InitProducerId } from '../../src/kafka/apis/init-producer-id.ts';
 import { batchOf, PROOF, produceTo, TestBroker } from '../integration/broker-harness.ts';
+import { NEEDS_KAFKA, realKafka } from './real-kafka.ts';
 
-const kafka = join(process.env.MILLRACE_PEERS ?? resolve(import.meta.dirname, '../../../shared/peers'), 'kafka');
-
-describe.runIf(existsSync(kafka))('kafka-*.sh of Apache Kafka 3.9 (skipped without it: set MILLRACE_PEERS)', () => {
+describe.runIf(realKafka)(`kafka-*.sh of Apache Kafka 3.9 (${NEEDS_KAFKA})`, () => {
   let broker: TestBroker;
   beforeAll(async () => {
     broker = await TestBroker.start();
@@ -27,7 +25,7 @@ describe.runIf(existsSync(kafka))('kafka-*.sh of Apache Kafka 3.9 (skipped witho
   }
   function run(tool: string, args: readonly string[], input = ''): Promise<Ended> {
     return new Promise((done) => {
-      const child = spawn('timeout', ['100', kafka, tool, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+      const child = spawn('timeout', ['100', realKafka!.script, tool, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
       let [out, err] = ['', ''];
       child.stdout.on('data', (chunk: Buffer) => (out += chunk));
       child.stderr.on('data', (chunk: Buffer) => (err += chunk));
