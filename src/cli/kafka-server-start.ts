@@ -56,6 +56,14 @@ function runInBackground(words: readonly string[]): number | undefined {
 }
 
 async function main(words: readonly string[]): Promise<void> {
+  if (words[0] === '--version') {
+    process.stdout.write(`${VERSION}\n`);
+    return;
+  }
+  if (words[0] === '--help') {
+    process.stderr.write(`${USAGE}\n`);
+    return;
+  }
   const call = parse(words);
   if (!call) {
     process.stderr.write(`${USAGE}\n`);

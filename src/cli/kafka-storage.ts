@@ -29,6 +29,14 @@ function argument(words: readonly string[], ...names: readonly string[]): string
 
 function run(words: readonly string[]): number {
   const [command, ...rest] = words;
+  if (command === '--version') {
+    process.stdout.write('3.9.1\n');
+    return 0;
+  }
+  if (command === '--help' || command === '-h') {
+    process.stderr.write(`${USAGE}The broker here needs no formatting; format and info are accepted for scripts that call them.\n`);
+    return 0;
+  }
   if (command === 'random-uuid') {
     process.stdout.write(`${randomUuid()}\n`);
     return 0;

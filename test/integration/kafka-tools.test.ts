@@ -100,6 +100,8 @@ describe('command lines of the tutorials', () => {
       'bin/zkServer.sh start conf/zoo.cfg',
       'bin/zookeeper-server-start.sh config/zookeeper.properties',
       'bin/zookeeper-server-stop.sh',
+      'bin/zkCli.sh -server master:2181',
+      'bin/zookeeper-shell.sh localhost:2181 ls /brokers/ids',
     ]) {
       const done = await runLine(script);
       expect(done.code).toBe(0);
@@ -287,6 +289,17 @@ describe('console producer and consumer', () => {
     expect(offsets.out).toMatch(/^\[gr,g1,0\]::OffsetAndMetadata\(offset=2, leaderEpoch=Optional\S+, metadata=, commitTimestamp=\d+, expireTimestamp=None\)$/m);
     const json = await consume('__consumer_offsets', '--timeout-ms', '1000', '--formatter', 'org.apache.kafka.tools.consumer.OffsetsMessageFormatter');
     expect(json.out).toContain('{"key":{"version":1,"data":{"group":"gr","topic":"g1","partition":0}},"value":{"version":3,"data":{"offset":3,"leaderEpoch":');
+  });
+
+  test('a consumer whose time is over before it has connected ends all the same', async () => {
+    await runTool('kafka-console-producer.sh', [...at, '--topic', 'hasty'], 'a\n');
+    const ends = await Promise.all(
+      [1, 10, 40].map((ms) => runTool('kafka-console-consumer.sh', [...at, '--topic', 'hasty', '--from-beginning', '--timeout-ms', String(ms)])),
+    );
+    for (const { code, err } of ends) {
+      expect(code).toBe(0);
+      expect(err).toMatch(/Processed a total of [01] messages\n$/);
+    }
   });
 
   test('usage errors', async () => {
@@ -480,6 +493,19 @@ describe('the smaller tools', () => {
       /^baseOffset: 0 lastOffset: 0 count: 1 baseSequence: 0 lastSequence: 0 producerId: \d+ producerEpoch: 0 partitionLeaderEpoch: 0 isTransactional: false isControl: false deleteHorizonMs: OptionalLong\.empty position: 0 CreateTime: \d+ size: 70 magic: 2 compresscodec: none crc: \d+ isvalid: true$/,
     );
     expect(dumped[3]).toMatch(/^\| offset: 0 CreateTime: \d+ keySize: 1 valueSize: 1 sequence: 0 headerKeys: \[\] key: k payload: v$/);
+  });
+
+  test('every script answers --version and --help, and does nothing else then', async () => {
+    const bin = path.join(import.meta.dirname, '..', '..', 'bin');
+    const scripts = fs.readdirSync(bin).filter((name) => name.startsWith('kafka-') && name !== 'kafka-run-class.sh');
+    expect(scripts.length).toBeGreaterThan(18);
+    for (const script of scripts) {
+      expect(await runTool(script, ['--version']), script).toEqual({ code: 0, out: '3.9.1\n', err: '' });
+      const help = await runTool(script, ['--help']);
+      expect({ code: help.code, out: help.out }, script).toEqual({ code: 0, out: '' });
+      expect(help.err, script).toMatch(/^(This tool|The Kafka cluster tool|An interactive shell|usage:|USAGE:)/i);
+    }
+    expect(lines((await tool('topics', '--list')).out)).toContain('dump');
   });
 
   test('kafka-storage and kafka-run-class take what scripts give them', async () => {

@@ -130,7 +130,8 @@ export class SoloReader {
     }
     // Sought after all are known, so that a failure half-way leaves nothing half-done.
     await Promise.all(fresh.map((one) => this.#place(one)));
-    if (fresh.length === 0) return;
+    // Who was told to stop meanwhile must not begin to fetch.
+    if (fresh.length === 0 || this.#stopping.signal.aborted) return;
     this.#isFirstLook = false;
     this.#partitions.push(...fresh);
     this.#fetcher.assign([...this.#partitions]);
