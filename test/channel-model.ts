@@ -195,3 +195,23 @@ export class ModelledChannel {
     this.doubt = { batches: [], again: new Set() };
   }
 }
+
+/** A bit of everything, always the same; `patient` when the disk fails now and then but the power stays. */
+export async function story(model: ModelledChannel, clock: ManualClock, patient = false): Promise<void> {
+  await model.open();
+  for (let round = 0; round < 6; round++) {
+    await model.put(1 + round * 3);
+    await Promise.all([model.put(7), model.put(1)]);
+    await model.take(12);
+    await model.take(5);
+    await model.end(0, round % 2 === 0 ? 12 : 4);
+    if (round % 3 === 0) await model.end(0, 0);
+    else await model.end(0, 5);
+    if (round === 3) await clock.advance(31_000);
+    if (patient) model.check();
+  }
+  if (!patient) await model.reopenAfterStop();
+  await model.put(20);
+  await model.take(9);
+  await model.end(0, 9);
+}

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import file from '../../src/agent/channels/file.ts';
 import { ManualClock } from '../../src/lib/clock.ts';
 import { MemoryDisk, seededRandom } from '../../src/lib/memory-disk.ts';
-import { configOf, contextOf, ModelledChannel } from '../channel-model.ts';
+import { configOf, contextOf, ModelledChannel, story } from '../channel-model.ts';
 
 const RAW = {
   capacity: '400',
@@ -117,23 +117,3 @@ describe.each(VARIANTS)('%s', (_name, more) => {
     }
   });
 });
-
-/** A bit of everything, always the same. */
-async function story(model: ModelledChannel, clock: ManualClock, patient = false): Promise<void> {
-  await model.open();
-  for (let round = 0; round < 6; round++) {
-    await model.put(1 + round * 3);
-    await Promise.all([model.put(7), model.put(1)]);
-    await model.take(12);
-    await model.take(5);
-    await model.end(0, round % 2 === 0 ? 12 : 4);
-    if (round % 3 === 0) await model.end(0, 0);
-    else await model.end(0, 5);
-    if (round === 3) await clock.advance(31_000);
-    if (patient) model.check();
-  }
-  if (!patient) await model.reopenAfterStop();
-  await model.put(20);
-  await model.take(9);
-  await model.end(0, 9);
-}
