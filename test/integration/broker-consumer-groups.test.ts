@@ -2,7 +2,9 @@
  * The new consumer protocol (KIP-848) over a socket: bytes as Java clients send them, rights, settings, the tools, and what
  * is left of a group after a restart and after kill -9.
  */
+import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { partitionFor } from '../../src/broker/coordinator/machine.ts';
 import { readSettings } from '../../src/broker/settings.ts';
 import { ApiVersions } from '../../src/kafka/apis/api-versions.ts';
 import { ConsumerGroupDescribe } from '../../src/kafka/apis/consumer-group-describe.ts';
@@ -148,19 +150,25 @@ describe('two members', () => {
 });
 
 describe('on the wire', () => {
-  test('a first heartbeat of the Java client 3.9 and its answer, byte by byte', async () => {
+  test('the Java client 3.9.1 joins, acknowledges and leaves: its bytes, and the answers to them', async () => {
     const broker = await brokerWith();
     await broker.topic('t', 1);
     const raw = await broker.raw();
-    // Key 68, version 0, correlation 5, client "c", no tags; group "g", member "", epoch 0, no instance, no rack, 300 s, ["t"], no
-    // assignor, no partitions, no tags.
-    raw.sendHex('0044 0000 00000005 0001 63 00  02 67 01 00000000 00 00 000493e0 02 02 74 00 01 00');
-    const answer = (await raw.frame())!;
     const id = Buffer.from(broker.running.broker.topics.get('t')!.id, 'base64url').toString('hex');
-    const memberId = answer.subarray(13, 49).toString();
-    expect(memberId).toMatch(/^[0-9a-f-]{36}$/);
-    const shown = `00000005 00  00000000 0000 00 25${Buffer.from(memberId).toString('hex')} 00000001 00001388 01 02 ${id} 02 00000000 00 00 00`;
-    expect(answer.toString('hex')).toBe(shown.replaceAll(/\s/g, ''));
+    const ask = async (hex: string): Promise<string> => {
+      raw.sendHex(hex);
+      return (await raw.frame())!.toString('hex');
+    };
+    const expectBytes = (actual: string, hex: string): void => expect(actual).toBe(hex.replaceAll(/\s/g, ''));
+    // Group, member, epoch, instance, rack, rebalance timeout, topics, assignor, partitions; header and body end with their tags.
+    const joined = await ask('0044 0000 00000015 0001 63 00  02 67 01 00000000 00 00 000493e0 02 02 74 00 01 00');
+    const member = joined.slice(26, 98);
+    expect(Buffer.from(member, 'hex').toString()).toMatch(/^[0-9a-f-]{36}$/);
+    expectBytes(joined, `00000015 00  00000000 0000 00 25${member} 00000001 00001388 01 02 ${id} 02 00000000 00 00 00`);
+    const acknowledged = await ask(`0044 0000 00000016 0001 63 00  02 67 25${member} 00000001 00 00 ffffffff 00 00 02 ${id} 02 00000000 00 00`);
+    expectBytes(acknowledged, `00000016 00  00000000 0000 00 25${member} 00000001 00001388 ff 00`);
+    const left = await ask(`0044 0000 0000001d 0001 63 00  02 67 25${member} ffffffff 00 00 ffffffff 01 00 01 00`);
+    expectBytes(left, `0000001d 00  00000000 0000 00 25${member} ffffffff 00000000 ff 00`);
   });
 
   test('the feature group.version is told, in version 3 as old clients can read it', async () => {
@@ -258,8 +266,32 @@ describe('settings', () => {
   });
 });
 
-describe('kafka-consumer-groups.sh', () => {
-  test('lists and describes groups of both kinds', async () => {
+describe('the tools', () => {
+  test('kafka-dump-log.sh shows what is stored of a group', async () => {
+    const broker = await brokerWith();
+    await broker.topic('t', 1);
+    const client = await broker.client('app');
+    await join(client, 'a');
+    await beat(client, 'a', -1);
+    const topicId = broker.running.broker.topics.get('t')!.id;
+    const file = path.join(broker.dir, `__consumer_offsets-${partitionFor('g', 3)}`, '00000000000000000000.log');
+    const { out } = await runTool('kafka-dump-log.sh', ['--offsets-decoder', '--files', file]);
+    const records = [...out.matchAll(/key: (.*) payload: (.*)/g)].map(([, key, payload]) => `${key} ${payload}`);
+    const of = (type: number, member = ',"memberId":"a"'): string => `{"type":"${type}","data":{"groupId":"g"${member}}}`;
+    expect(records.slice(1, 6)).toEqual([
+      `${of(4, '')} {"version":"0","data":{"topics":[{"topicId":"${topicId}","topicName":"t","numPartitions":1,"partitionMetadata":[]}]}}`,
+      `${of(3, '')} {"version":"0","data":{"epoch":1}}`,
+      `${of(7)} {"version":"0","data":{"topicPartitions":[{"topicId":"${topicId}","partitions":[0]}]}}`,
+      `${of(6, '')} {"version":"0","data":{"assignmentEpoch":1}}`,
+      `${of(8)} {"version":"0","data":{"memberEpoch":1,"previousMemberEpoch":0,"state":0,"assignedPartitions":[{"topicId":"${topicId}","partitions":[0]}],"partitionsPendingRevocation":[]}}`,
+    ]);
+    expect(records[0]).toContain(
+      '"subscribedTopicNames":["t"],"subscribedTopicRegex":"","rebalanceTimeoutMs":60000,"serverAssignor":null,"classicMemberMetadata":null}}',
+    );
+    expect(records.slice(6, 9)).toEqual([`${of(8)} <DELETE>`, `${of(7)} <DELETE>`, `${of(5)} <DELETE>`]);
+  });
+
+  test('kafka-consumer-groups.sh lists and describes groups of both kinds', async () => {
     const broker = await brokerWith();
     await broker.topic('t', 2);
     const client = await broker.client('app');
