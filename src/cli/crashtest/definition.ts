@@ -42,7 +42,7 @@ export async function crashDefinition(options: LoadOptions & { readonly name: st
   const { model, findings } = await loadAgent(options);
   if (model === null) throw new ConfigError(findings.find(({ severity }) => severity === 'error')?.message ?? `agent ${options.name} cannot run`);
   const draft: Draft = { dir, lines: new Map(), monitoringPort: await freePort(), brokerPort: await freePort() };
-  const notes: string[] = [];
+  const notes = model.leftOut.map(({ kind, name }) => `${kind} ${name} cannot run as written and is left out; flume-ng validate says why`);
   const sources: FedSource[] = [];
   for (const source of model.sources) {
     const fed = await fedSource(source, draft);
