@@ -190,6 +190,12 @@ describe('kafka-configs', () => {
     );
   });
 
+  test('a broker setting that is of no use here is refused with the reason', async () => {
+    const refused = await configs('--alter', '--entity-type', 'brokers', '--entity-default', '--add-config', 'log.cleaner.threads=2');
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain('Set(log.cleaner.threads). It is of no use here: this broker has one event loop');
+  });
+
   test('quotas and SCRAM credentials', async () => {
     expect((await configs('--alter', '--entity-type', 'clients', '--entity-name', 'cl', '--add-config', 'producer_byte_rate=1024')).out).toBe(
       'Completed updating config for client cl.\n',

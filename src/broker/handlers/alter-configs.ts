@@ -7,7 +7,7 @@ import { IncrementalAlterConfigs } from '../../kafka/apis/incremental-alter-conf
 import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
 import type { Property } from '../../lib/props/spec.ts';
 import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
-import { BROKER_PROPERTIES, isDynamicBrokerKey } from '../broker-config.ts';
+import { BROKER_PROPERTIES, isDynamicBrokerKey, notNeeded } from '../broker-config.ts';
 import { handle, type RequestContext } from '../request.ts';
 import { configText, TOPIC_PROPERTIES, topicConfigError, valueError } from '../topic-config.ts';
 import { CONFIG_RESOURCE } from './config-resources.ts';
@@ -151,8 +151,11 @@ function brokerTarget(isDefault: boolean, { broker }: RequestContext): Target {
     current: isDefault ? broker.config.dynamicDefault : broker.config.dynamicBroker,
     check(key, value) {
       const property = properties[key];
-      if (!property || !isDynamicBrokerKey(key))
-        return { errorCode: ErrorCode.INVALID_REQUEST, message: `Cannot update these configs dynamically: Set(${key})` };
+      if (!property || !isDynamicBrokerKey(key)) {
+        const useless = notNeeded(key);
+        const why = useless === undefined ? '' : `. It is of no use here: ${useless}`;
+        return { errorCode: ErrorCode.INVALID_REQUEST, message: `Cannot update these configs dynamically: Set(${key})${why}` };
+      }
       const message = valueError(key, value, property);
       return message === null ? null : { errorCode: ErrorCode.INVALID_CONFIG, message };
     },
