@@ -116,13 +116,9 @@ export class MemoryDisk implements FileSystem {
     inode.durableSize = inode.size;
   }
 
-  /** kill -9: files stay as they are seen, and nothing is open any more. */
-  kill(): void {
-    this.#open.clear();
-  }
-
-  /** Power loss and restart. Without `tear` all that was not synced is gone. Open files are no longer open. */
-  crash(options: { readonly tear?: boolean } = {}): void {
+  /** Power loss and restart. Without `tear` all that was not synced is gone. Open files are no longer open, which is all with `killed`. */
+  crash(options: { readonly tear?: boolean; readonly killed?: boolean } = {}): void {
+    if (options.killed) return this.#open.clear();
     const keep = options.tear ? Math.floor(this.#random() * (this.#pending.length + 1)) : 0;
     for (const change of this.#pending.slice(0, keep)) change.apply(this.#durableNames);
     this.#pending = [];

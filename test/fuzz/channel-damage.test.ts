@@ -26,7 +26,7 @@ async function filled(more: Record<string, string>, end: End): Promise<{ disk: M
   for (const i of [0, 1, 2, 3, 5, 8]) await (leases[i] as Lease).commit();
   const done = new Set([0, 1, 2, 3, 5, 8].flatMap((i) => [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]));
   if (end === 'stop') await channel.stop();
-  else if (end === 'kill') disk.kill();
+  else if (end === 'kill') disk.crash({ killed: true });
   else disk.crash();
   return { disk, waiting: Array.from({ length: 90 }, (_, i) => i).filter((id) => !done.has(id)) };
 }
