@@ -8,6 +8,7 @@ import { AvroFrames } from '../../src/agent/wire/avro-frames.ts';
 import { answerPayload, callHead, frameOf, handshakeRequest, handshakeResponse, MATCH } from '../../src/agent/wire/avro-protocol.ts';
 import { makeTlsMaterial, PASSWORD, type TlsMaterial } from '../unit/agent/wire/tls-material.ts';
 import { AgentProcess, definition, freePort, LineClient, until } from './agent-process.ts';
+import { expectFlat, hasProc, WATCH_TEXT } from './flat-memory.ts';
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -166,9 +167,6 @@ describe('two agents', () => {
   });
 });
 
-/** How long the other end is slow. */
-const LASTS_MS = process.env.MILLRACE_PROOF ? 610_000 : 6_000;
-
 describe('a slow other end', () => {
   /** An Avro server that takes `delayMs` for each answer. */
   async function slowServer(delayMs: number): Promise<{ readonly port: number; calls(): number }> {
@@ -198,11 +196,7 @@ describe('a slow other end', () => {
     return { port: (server.address() as net.AddressInfo).port, calls: () => calls };
   }
 
-  function residentMb(pid: number): number {
-    return Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) / 1024;
-  }
-
-  test.runIf(fs.existsSync('/proc/self/status'))('pushes back to clients that do not wait for answers, memory staying flat (needs /proc)', async () => {
+  test.skipIf(!hasProc)(`pushes back to clients that do not wait for answers for ${WATCH_TEXT}: memory is flat (needs /proc)`, async () => {
     const slow = await slowServer(20);
     const port = await freePort();
     const b = agent(
@@ -245,17 +239,13 @@ describe('a slow other end', () => {
       socket.write(first);
       push();
     }
-    const at = async (calls: number): Promise<number> => {
-      await until(
+    const answered = (calls: number): Promise<void> =>
+      until(
         () => slow.calls() >= calls,
         () => `${calls} slow answers, ${slow.calls()} came; ${b.output}`,
       );
-      return residentMb(b.pid);
-    };
-    const early = await at(80);
-    let peak = early;
-    for (const end = performance.now() + LASTS_MS; performance.now() < end; ) peak = Math.max(peak, await at(slow.calls() + 40));
-    expect(peak).toBeLessThan(early + 40);
+    await answered(80);
+    await expectFlat(b.pid, () => answered(slow.calls() + 40));
     // What was taken off the clients' hands is what was passed on, and what buffers hold: pressure went back.
     expect(accepted).toBeLessThan(slow.calls() * later.length + 60_000_000);
   });

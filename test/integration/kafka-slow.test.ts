@@ -2,13 +2,12 @@
  * A Kafka that takes less than the source gives: the agent's memory stays flat, and pressure goes back to the clients.
  * In the long proof it is so for ten minutes.
  */
-import fs from 'node:fs';
 import net from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { AgentProcess, definition, freePort } from './agent-process.ts';
-import { eventually, PROOF, TestBroker } from './broker-harness.ts';
+import { eventually, TestBroker } from './broker-harness.ts';
+import { expectFlat, hasProc, WATCH_TEXT } from './flat-memory.ts';
 
-const LASTS_MS = PROOF ? 610_000 : 6_000;
 const ANSWER_DELAY_MS = 50;
 const LINE = Buffer.from(`${'x'.repeat(999)}\n`);
 const CLIENTS = 4;
@@ -42,22 +41,16 @@ async function slowWay(to: () => number): Promise<number> {
   return (server.address() as net.AddressInfo).port;
 }
 
-function residentMb(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) / 1024;
-}
-
-it.skipIf(!fs.existsSync('/proc/self/status'))(
-  `a sink slower than its source for ${PROOF ? 'ten minutes' : 'seconds'}: memory is flat (needs /proc)`,
-  async () => {
-    let brokerPort = 0;
-    const slow = await slowWay(() => brokerPort);
-    const broker = await TestBroker.start({ 'advertised.listeners': `PLAINTEXT://127.0.0.1:${slow}`, 'log.retention.check.interval.ms': '5000' });
-    ends.push(() => broker.end());
-    brokerPort = broker.port;
-    await broker.topic('t', 1, { 'segment.bytes': '10000000', 'retention.bytes': '50000000' });
-    const port = await freePort();
-    const agent = new AgentProcess(
-      definition(`
+it.skipIf(!hasProc)(`a sink slower than its source for ${WATCH_TEXT}: memory is flat (needs /proc)`, async () => {
+  let brokerPort = 0;
+  const slow = await slowWay(() => brokerPort);
+  const broker = await TestBroker.start({ 'advertised.listeners': `PLAINTEXT://127.0.0.1:${slow}`, 'log.retention.check.interval.ms': '5000' });
+  ends.push(() => broker.end());
+  brokerPort = broker.port;
+  await broker.topic('t', 1, { 'segment.bytes': '10000000', 'retention.bytes': '50000000' });
+  const port = await freePort();
+  const agent = new AgentProcess(
+    definition(`
       sources = r1
       channels = c1
       sinks = k1
@@ -74,34 +67,29 @@ it.skipIf(!fs.existsSync('/proc/self/status'))(
       sinks.k1.kafka.bootstrap.servers = 127.0.0.1:${slow}
       sinks.k1.kafka.topic = t
       sinks.k1.channel = c1`),
-    ).start();
-    ends.push(() => agent.end());
-    await agent.says('listening on');
+  ).start();
+  ends.push(() => agent.end());
+  await agent.says('listening on');
 
-    let handedOver = 0;
-    for (let i = 0; i < CLIENTS; i++) {
-      const socket = net.connect(port, '127.0.0.1').on('error', () => undefined);
-      ends.push(() => socket.destroy());
-      const push = (): void => {
-        while (socket.write(LINE, () => (handedOver += LINE.length)));
-      };
-      socket.on('drain', push);
-      push();
-    }
-    const delivered = (): number => broker.running.broker.topics.partition('t', 0)?.highWatermark ?? 0;
-    await eventually(() => delivered() > 2_000, 'the sink to be at work');
-    const early = residentMb(agent.pid);
-    let peak = early;
-    const before = delivered();
-    for (const until = performance.now() + LASTS_MS; performance.now() < until; ) {
-      const at = delivered();
-      await eventually(() => delivered() > at, 'the next lines');
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      peak = Math.max(peak, residentMb(agent.pid));
-    }
-    expect(peak).toBeLessThan(early + 40);
-    // The source gave what the sink took; the rest waits at the clients, but for the channel and what sockets hold.
-    expect(delivered()).toBeGreaterThan(before);
-    expect(handedOver).toBeLessThan(delivered() * LINE.length + 40_000_000);
-  },
-);
+  let handedOver = 0;
+  for (let i = 0; i < CLIENTS; i++) {
+    const socket = net.connect(port, '127.0.0.1').on('error', () => undefined);
+    ends.push(() => socket.destroy());
+    const push = (): void => {
+      while (socket.write(LINE, () => (handedOver += LINE.length)));
+    };
+    socket.on('drain', push);
+    push();
+  }
+  const delivered = (): number => broker.running.broker.topics.partition('t', 0)?.highWatermark ?? 0;
+  await eventually(() => delivered() > 2_000, 'the sink to be at work');
+  const before = delivered();
+  await expectFlat(agent.pid, async () => {
+    const at = delivered();
+    await eventually(() => delivered() > at, 'the next lines');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  });
+  // The source gave what the sink took; the rest waits at the clients, but for the channel and what sockets hold.
+  expect(delivered()).toBeGreaterThan(before);
+  expect(handedOver).toBeLessThan(delivered() * LINE.length + 40_000_000);
+});
