@@ -82,7 +82,8 @@ function clashOf(part: DraftPart, other: DraftPart): Clash | undefined {
 }
 
 function paths(written: readonly string[] | undefined): string[] {
-  return (written ?? []).map((path) => resolve(path));
+  // ~ is how a default says the home directory.
+  return (written ?? []).map((path) => (path.startsWith('~/') ? path : resolve(path)));
 }
 
 function sameHost(a: string, b: string): boolean {

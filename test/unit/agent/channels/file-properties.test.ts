@@ -1,8 +1,13 @@
 // Every property of Flume's file channel does what its reference says, or is refused with a reason. Order, faults, directories and
 // encryption are in file.test.ts.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import file from '../../../../src/agent/channels/file.ts';
+import { loadAgent } from '../../../../src/agent/config/load.ts';
 import type { Channel, Lease } from '../../../../src/agent/core/channel.ts';
+import { builtInCatalog } from '../../../../src/agent/wire/catalog.ts';
 import { ManualClock } from '../../../../src/lib/clock.ts';
 import { MemoryDisk } from '../../../../src/lib/memory-disk.ts';
 import type { Finding } from '../../../../src/lib/props/finding.ts';
@@ -241,4 +246,24 @@ test('capacity and keep-alive change while it runs; anything about storage needs
   await put(channel, 10);
   expect(file.adopt?.(channel, configOf(file, { ...RAW, maxFileSize: '5000' }))).toBe(false);
   expect(await ids(channel)).toEqual(range(0, 11));
+});
+
+test('two channels with the same directories, or both with the defaults: the second is left out, and both are named', async () => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-two-channels-'));
+  try {
+    for (const [lines, where] of [
+      ['', '~/.flume/file-channel/checkpoint'],
+      ['a1.channels.c1.checkpointDir = /a\na1.channels.c1.dataDirs = /b\na1.channels.c2.checkpointDir = /c\na1.channels.c2.dataDirs = /d,/b/', '/b'],
+    ] as const) {
+      const file = path.join(dir, 'agent.conf');
+      const flow = 'a1.sources = r1\na1.sources.r1.type = seq\na1.sources.r1.channels = c1 c2\na1.channels = c1 c2\n';
+      fs.writeFileSync(file, `${flow}a1.channels.c1.type = file\na1.channels.c2.type = SPILLABLEMEMORY\n${lines}\n`);
+      const { model, findings } = await loadAgent({ files: [file], name: 'a1', catalog: builtInCatalog, cwd: dir, env: {}, systemProperties: {} });
+      expect(model?.channels.map(({ name }) => name)).toEqual(['c1']);
+      const found = findings.find(({ code }) => code === 'directory-conflict');
+      expect(found).toMatchObject({ severity: 'error', message: `directory ${where} is used by channel c1 (file) as well; only one can own it` });
+    }
+  } finally {
+    fs.rmSync(dir, { recursive: true });
+  }
 });
