@@ -66,22 +66,6 @@ const ConsumerGroupCurrentMemberAssignmentValue = value('ConsumerGroupCurrentMem
   partitionsPendingRevocation: topicPartitions(),
 });
 
-/** All messages of this file, for tools and tests. */
-export const consumerGroupMessages = {
-  ConsumerGroupMetadataKey,
-  ConsumerGroupMetadataValue,
-  ConsumerGroupPartitionMetadataKey,
-  ConsumerGroupPartitionMetadataValue,
-  ConsumerGroupMemberMetadataKey,
-  ConsumerGroupMemberMetadataValue,
-  ConsumerGroupTargetAssignmentMetadataKey,
-  ConsumerGroupTargetAssignmentMetadataValue,
-  ConsumerGroupTargetAssignmentMemberKey,
-  ConsumerGroupTargetAssignmentMemberValue,
-  ConsumerGroupCurrentMemberAssignmentKey,
-  ConsumerGroupCurrentMemberAssignmentValue,
-} as const;
-
 const RECORDS = {
   epoch: [ConsumerGroupMetadataKey, ConsumerGroupMetadataValue],
   topics: [ConsumerGroupPartitionMetadataKey, ConsumerGroupPartitionMetadataValue],

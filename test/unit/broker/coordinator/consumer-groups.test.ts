@@ -1,5 +1,6 @@
 /** The new consumer protocol (KIP-848), heartbeat by heartbeat, with numbers for time. */
 import { describe, expect, it } from 'vitest';
+import { partitionFor } from '../../../../src/broker/coordinator/machine.ts';
 import { ErrorCode as E } from '../../../../src/kafka/errors.ts';
 import { decodeConsumerGroupKey } from '../../../../src/kafka/stored/consumer-group.ts';
 import { decodeOffsetsKey } from '../../../../src/kafka/stored/consumer-offsets.ts';
@@ -414,6 +415,26 @@ describe('records', () => {
     expect(kinds(c, 6)).toEqual(['-current a', '-target a', '-member a', 'topics', 'epoch']);
     c.d.run<'delete-groups'>({ kind: 'delete-groups', groups: ['g'] });
     expect(kinds(c, 11)).toEqual(['-target-epoch', '-topics', '-epoch']);
+  });
+
+  it('end the group of the other protocol before anything is said of the new one, also where there are only offsets', () => {
+    const c = withTopic(1, {}, { initialDelayMs: 0 });
+    c.d.commit('g', 42);
+    c.join('g', 'a');
+    expect(kinds(c).slice(0, 3)).toEqual(['offset', '-group', 'member a']);
+    c.send('g', 'a', { memberEpoch: -1 });
+    const from = c.d.log.length;
+    c.d.stable('g', 1);
+    expect(kinds(c, from)).toEqual(['-target-epoch', '-topics', '-epoch', 'group']);
+  });
+
+  it('of a group that has only offsets of an open transaction wait for its end', () => {
+    const c = withTopic(1);
+    c.d.txnCommit('g', 9, 1);
+    expect(c.join('g', 'a')).toMatchObject({ errorCode: E.COORDINATOR_LOAD_IN_PROGRESS });
+    c.d.marker(1, true, partitionFor('g', 50));
+    expect(c.join('g', 'a')).toMatchObject({ errorCode: 0 });
+    expect(c.d.fetch('g').committedOffset).toBe(9);
   });
 
   it('bring everything back, with fresh sessions', () => {
