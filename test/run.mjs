@@ -16,6 +16,9 @@ const home = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const proof = process.argv.includes('--proof');
 const projects = process.argv.slice(2).filter((word) => !word.startsWith('-'));
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-test-'));
+/** Where tests make their temporary directories, so that what they leave is seen, and goes. */
+const temporary = path.join(scratch, 'tmp');
+fs.mkdirSync(temporary);
 const total = { passed: 0, failed: 0, skipped: 0 };
 const skippedNames = [];
 const failedNames = [];
@@ -67,7 +70,7 @@ async function nativeParts() {
 async function tests(names, extra) {
   const report = path.join(scratch, `${names.join('-')}.json`);
   const args = ['run', ...names.flatMap((name) => ['--project', name]), '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...extra];
-  const { code } = await run(bin('vitest'), args, { env: proof ? { MILLRACE_PROOF: '1' } : {} });
+  const { code } = await run(bin('vitest'), args, { env: { TMPDIR: temporary, ...(proof && { MILLRACE_PROOF: '1' }) } });
   let failed = 0;
   if (fs.existsSync(report)) {
     for (const file of JSON.parse(fs.readFileSync(report, 'utf8')).testResults) {
@@ -96,6 +99,15 @@ async function tests(names, extra) {
   total.failed += failed;
 }
 
+/** A directory that a test leaves behind is a defect; what tsx and vitest keep there is not. */
+function tidiness() {
+  const left = fs.readdirSync(temporary).filter((name) => !/^tsx-\d+$|^[\w-]{21}$/.test(name));
+  total[left.length === 0 ? 'passed' : 'failed']++;
+  if (left.length === 0) return;
+  failedNames.push('nothing is left in the temporary directory');
+  console.log(`✗ left in the temporary directory: ${left.join(', ')}`);
+}
+
 const began = Date.now();
 const built = await step('install and build', process.execPath, [path.join(home, 'bin', 'bootstrap.mjs'), '--check', 'test']);
 if (built || fs.existsSync(bin('vitest'))) {
@@ -112,6 +124,7 @@ if (built || fs.existsSync(bin('vitest'))) {
   await native;
   // Real processes beside each worker: more than two at a time only starve each other.
   if (slow.length > 0) await tests(slow, ['--maxWorkers=2', '--minWorkers=1', '--passWithNoTests']);
+  tidiness();
 }
 fs.rmSync(scratch, { recursive: true, force: true });
 
