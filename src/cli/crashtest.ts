@@ -25,8 +25,8 @@ const OPTIONS = [
 ];
 const ABOUT = `Kills a copy of an agent again and again and counts what is lost or doubled. The copy has its own directories and
 ports; interceptors are left out, since it is the channels that are tested. Kafka sinks write to a broker of the test (which is
-not killed), all other sinks are replaced by file_roll. Fed are netcat, avro, thrift, exec and spooldir sources; what is
-acknowledged for exec is what the source had counted as stored, for a command is told nothing. The columns: acknowledged,
+not killed), all other sinks are replaced by file_roll. Fed are netcat, avro, thrift, exec, spooldir and Kafka sources;
+what is acknowledged for exec is what the source had counted as stored, for a command is told nothing. The columns: acknowledged,
 delivered; lost = acknowledged and did not come out; doubled = came more than once; unacknowledged = came out, though nobody had
 been told; unstored = neither acknowledged nor delivered: others send that again, a command does not; invented = never sent.
 Exit code 1 when something was lost or invented.`;
@@ -136,6 +136,7 @@ class CrashTest {
     } finally {
       this.#agent?.kill('SIGKILL');
       for (const { outputs } of this.#watched) for (const output of outputs) output.close();
+      for (const feeder of this.#feeders) feeder.close?.();
       await broker?.stop();
     }
   }
@@ -154,7 +155,7 @@ class CrashTest {
 
   /** Starts the copy and waits until every source takes events. @throws UsageError it ended, or takes too long */
   async #start(): Promise<ChildProcess> {
-    for (const feeder of this.#feeders) feeder.begin?.();
+    for (const feeder of this.#feeders) await feeder.begin?.();
     const { file, agent: name, monitoringPort } = this.#definition;
     const log = fs.openSync(path.join(this.#dir, 'agent.log'), 'a');
     const args = [...process.execArgv, process.argv[1] as string, 'agent', '-f', file, '-n', name, '--no-reload-conf', '-Dflume.root.logger=INFO,console'];

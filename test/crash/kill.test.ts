@@ -37,7 +37,7 @@ interface Outcome {
   readonly invented: number;
 }
 
-type Source = 'netcat' | 'avro' | 'thrift' | 'exec' | 'spooldir';
+type Source = 'netcat' | 'avro' | 'thrift' | 'exec' | 'spooldir' | 'kafka';
 /** One source, one channel with these properties, one sink. */
 type Flow = readonly [source: Source, channel: string, sink: 'file_roll' | 'kafka'];
 
@@ -48,6 +48,7 @@ const SOURCES: Readonly<Record<Source, string>> = {
   // Without waiting for a batch to fill, so that kills find it storing.
   exec: 'type = exec; command = tail -F /nowhere; batchTimeout = 20',
   spooldir: 'type = spooldir; spoolDir = /nowhere',
+  kafka: 'type = org.apache.flume.source.kafka.KafkaSource; kafka.bootstrap.servers = nowhere:1; kafka.topics = t',
 };
 const SINKS = {
   file_roll: 'type = file_roll; sink.directory = /nowhere; sink.batchSize = 37',
@@ -126,6 +127,7 @@ describe('what was acknowledged comes out', () => {
         ['netcat', 'type = memory; capacity = 10000; transactionCapacity = 1000; ackThrough = true', 'file_roll'],
         ['avro', 'type = memory; capacity = 10000; transactionCapacity = 1000; ackThrough = true', 'kafka'],
         ['spooldir', 'type = memory; capacity = 10000; transactionCapacity = 1000; ackThrough = true', 'file_roll'],
+        ['kafka', 'type = memory; capacity = 10000; transactionCapacity = 1000; ackThrough = true', 'file_roll'],
       ],
     ],
     [

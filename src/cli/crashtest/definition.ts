@@ -15,6 +15,7 @@ export type FedSource = { readonly name: string } & (
   | { readonly type: 'spooldir'; readonly dir: string }
   /** The file that the command follows, and where the agent tells what it has counted. */
   | { readonly type: 'exec'; readonly file: string; readonly monitoringPort: number }
+  | { readonly type: 'kafka'; readonly topic: string; readonly brokerPort: number; readonly monitoringPort: number }
 );
 
 export interface CrashDefinition {
@@ -51,7 +52,7 @@ export async function crashDefinition(options: LoadOptions & { readonly name: st
   }
   if (sources.length === 0)
     throw new ConfigError('no source of the agent can be fed and tells what it stored', {
-      fix: 'crashtest can feed netcat, avro, thrift, exec and spooldir sources',
+      fix: 'crashtest can feed netcat, avro, thrift, exec, spooldir and Kafka sources',
     });
   const isFed = (name: string): boolean => sources.some((fed) => fed.name === name);
   const used = model.channels.filter(({ name }) => model.sources.some((source) => isFed(source.name) && source.channels.includes(name)));
@@ -71,7 +72,7 @@ export async function crashDefinition(options: LoadOptions & { readonly name: st
   lines.set('sinks', sinks.join(' '));
   const file = path.join(dir, 'agent.conf');
   fs.writeFileSync(file, [...lines].map(([key, value]) => `${model.name}.${key} = ${escapeProperty(value, 'value')}\n`).join(''));
-  const needsBroker = channels.some(({ outputs }) => outputs.some(({ kind }) => kind === 'topic'));
+  const needsBroker = sources.some(({ type }) => type === 'kafka') || channels.some(({ outputs }) => outputs.some(({ kind }) => kind === 'topic'));
   return { agent: model.name, file, sources, channels, broker: needsBroker ? writeBrokerSettings(draft) : null, monitoringPort, notes };
 }
 
@@ -82,6 +83,7 @@ const OUTSIDE: Readonly<Record<string, RegExp>> = {
   thrift: /^(ssl|keystore|truststore|include-|exclude-|enable-|component-|protocol$|kerberos$|agent-)/,
   spooldir: /^(trackerDir|deletePolicy|fileSuffix|trackingPolicy|includePattern|ignorePattern)$/,
   exec: /^(shell|restart|restartThrottle|charset)$/,
+  kafka: /^(kafka\.bootstrap|kafka\.topics|topic$|groupId|zookeeper|migrate|kafka\.consumer\.(security|ssl|sasl|bootstrap|group|auto|session|heartbeat))/,
 };
 
 /** Copies a source with a place of its own; null = nobody can feed it. */
@@ -106,6 +108,15 @@ async function fedSource(source: SourceModel, draft: Draft): Promise<FedSource |
     const file = path.join(dir, `exec-${name}`);
     set('command', `tail -n +1 -s 0.05 -F ${file}`);
     return { name, type: 'exec', file, monitoringPort };
+  }
+  if (spec.type === 'kafka') {
+    const topic = `crashtest-in-${name}`;
+    const settings = { 'group.id': 'crashtest', 'auto.offset.reset': 'earliest', 'group.instance.id': name };
+    set('kafka.bootstrap.servers', `127.0.0.1:${draft.brokerPort}`);
+    set('kafka.topics', topic);
+    // With a fixed name, so that a start need not wait until the group has noticed the kill.
+    for (const [key, value] of Object.entries(settings)) set(`kafka.consumer.${key}`, value);
+    return { name, type: 'kafka', topic, brokerPort: draft.brokerPort, monitoringPort };
   }
   const port = await freePort();
   set('bind', '127.0.0.1');
@@ -174,7 +185,12 @@ function kafkaSink({ name, channel, raw }: SinkModel, batchSize: number, { broke
 
 function writeBrokerSettings({ dir, brokerPort }: Draft): string {
   const file = path.join(dir, 'server.properties');
-  const settings = [`listeners=PLAINTEXT://127.0.0.1:${brokerPort}`, `log.dirs=${path.join(dir, 'kafka')}`, 'num.partitions=1'];
+  const settings = [
+    `listeners=PLAINTEXT://127.0.0.1:${brokerPort}`,
+    `log.dirs=${path.join(dir, 'kafka')}`,
+    'num.partitions=1',
+    'group.initial.rebalance.delay.ms=0',
+  ];
   fs.writeFileSync(file, settings.map((line) => `${line}\n`).join(''));
   return file;
 }

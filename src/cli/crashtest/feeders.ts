@@ -3,6 +3,7 @@
  *   netcat         the line was answered by OK
  *   avro, thrift   the call with the event was answered by OK
  *   spooldir       the file with the event was renamed
+ *   kafka          the broker of the test has the record: the source reads it again until it is stored
  *   exec           the source had counted it as stored (EventAcceptedCount) when the agent was last asked. A command gets no
  *                  answers and cannot be told to print again; what it printed and the source had not stored is gone.
  */
@@ -10,15 +11,19 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { type RpcClient, rpcClient } from '../../agent/wire/rpc-clients.ts';
+import { CreateTopics } from '../../kafka/apis/create-topics.ts';
+import { Produce } from '../../kafka/apis/produce.ts';
+import { KafkaConnection } from '../../kafka/client/connection.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { AppError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { BatchBuilder } from '../../records/builder.ts';
 import type { FedSource } from './definition.ts';
 
 export interface Feeder {
   readonly numbers: Numbers;
   /** Before each start of the agent. */
-  begin?(): void;
+  begin?(): void | Promise<void>;
   /** Whether the source takes events now. */
   isReady(): Promise<boolean>;
   /** Sends until aborted or until the agent dies. */
@@ -27,12 +32,14 @@ export interface Feeder {
   settle?(): void;
   /** Nothing is left that the source will acknowledge by itself; absent: nothing ever is. */
   isSettled?(): boolean;
+  close?(): void;
 }
 
 export function feederFor(source: FedSource, random: () => number): Feeder {
   const numbers = new Numbers(source.name, random);
   if (source.type === 'spooldir') return new SpoolFeeder(numbers, source.dir);
   if (source.type === 'exec') return new ExecFeeder(numbers, source);
+  if (source.type === 'kafka') return new KafkaFeeder(numbers, source);
   return source.type === 'netcat' ? new NetcatFeeder(numbers, source.port) : new RpcFeeder(numbers, source.type, source.port);
 }
 
@@ -254,13 +261,58 @@ class ExecFeeder implements Feeder {
     }
   }
 
-  /** The counters of the source; null while the agent does not answer. */
-  async #ask(): Promise<Readonly<Record<string, string>> | null> {
-    try {
-      const answer = await fetch(`http://127.0.0.1:${this.#monitoringPort}/metrics`, { signal: AbortSignal.timeout(2_000) });
-      return ((await answer.json()) as Record<string, Record<string, string>>)[`SOURCE.${this.numbers.name}`] ?? null;
-    } catch {
-      return null; // not up yet, or killed just now
+  #ask(): Promise<Readonly<Record<string, string>> | null> {
+    return countersOf(this.numbers.name, this.#monitoringPort);
+  }
+}
+
+/** The counters of a source; null while the agent does not answer. */
+async function countersOf(source: string, monitoringPort: number): Promise<Readonly<Record<string, string>> | null> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${monitoringPort}/metrics`, { signal: AbortSignal.timeout(2_000) });
+    return ((await answer.json()) as Record<string, Record<string, string>>)[`SOURCE.${source}`] ?? null;
+  } catch {
+    return null; // not up yet, or killed just now
+  }
+}
+
+/** Records into the topic that the source reads; the broker is not killed. */
+class KafkaFeeder implements Feeder {
+  readonly numbers: Numbers;
+  readonly #source: { readonly topic: string; readonly brokerPort: number; readonly monitoringPort: number };
+  #connection: KafkaConnection | undefined;
+
+  constructor(numbers: Numbers, source: { readonly topic: string; readonly brokerPort: number; readonly monitoringPort: number }) {
+    this.numbers = numbers;
+    this.#source = source;
+  }
+
+  /** Makes the topic, before anybody looks for it. */
+  async begin(): Promise<void> {
+    if (this.#connection) return;
+    const { topic, brokerPort } = this.#source;
+    this.#connection = await KafkaConnection.open({ host: '127.0.0.1', port: brokerPort, clientId: 'crashtest' });
+    const topics = [{ name: topic, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }];
+    await this.#connection.call(CreateTopics, { topics, timeoutMs: 10_000 });
+  }
+
+  async isReady(): Promise<boolean> {
+    return Number((await countersOf(this.numbers.name, this.#source.monitoringPort))?.StartTime) > 0;
+  }
+
+  async feed(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const ids = this.numbers.take(300);
+      const builder = new BatchBuilder();
+      for (const id of ids) builder.append(null, Buffer.from(bodyOf(id)), Date.now());
+      const topicData = [{ name: this.#source.topic, partitionData: [{ index: 0, records: builder.finish() }] }];
+      const answer = await (this.#connection as KafkaConnection).call(Produce, { acks: -1, timeoutMs: 10_000, topicData });
+      if (answer.responses[0]?.partitionResponses[0]?.errorCode === 0) this.numbers.acknowledge(ids);
+      await pause(5 + this.numbers.random() * 20);
     }
+  }
+
+  close(): void {
+    this.#connection?.close();
   }
 }

@@ -98,7 +98,7 @@ test('without a source that can be fed it says which can', async () => {
     sources.r1.channels = c1
     channels.c1.type = memory`);
   await expect(refused).rejects.toThrow('no source of the agent can be fed');
-  await expect(refused).rejects.toMatchObject({ fix: 'crashtest can feed netcat, avro, thrift, exec and spooldir sources' });
+  await expect(refused).rejects.toMatchObject({ fix: 'crashtest can feed netcat, avro, thrift, exec, spooldir and Kafka sources' });
 });
 
 test('events are counted as they come, a torn line when it is whole, other text never', async () => {
