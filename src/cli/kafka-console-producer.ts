@@ -140,6 +140,8 @@ async function run(options: Options): Promise<number> {
   const missing = options.has('bootstrap-server') || options.has('broker-list') || options.has('zookeeper') ? [] : ['bootstrap-server'];
   if (!options.has('topic')) throw new UsageFault('Missing required argument "[topic]"');
   if (missing.length > 0) throw new UsageFault('Missing required option(s) [bootstrap-server]');
+  const reader = options.get('line-reader');
+  if (reader !== undefined && !/(^|\.|\$)LineMessageReader$/.test(reader)) throw new UsageFault(`java.lang.ClassNotFoundException: ${reader}`, { brief: true });
   const read = lineReader(await settingsOf(options, 'reader-config', [...options.all('property'), ...options.all('reader-property')]));
   const topic = options.get('topic') as string;
   const producer = await openLeanProducer(bootstrapOf(options), await producerSettings(options), systemClock);
