@@ -183,7 +183,7 @@ describe('a fresh clone', () => {
     expect(listed).not.toMatch(/package\/(src|test|node_modules)\//);
     expect(listed).not.toContain('.built');
     const prefix = path.join(dir, 'global');
-    const installed = await run('npm', ['install', '-g', '--prefix', prefix, '--omit=optional', '--no-audit', '--no-fund', '--loglevel=error', tarball], {
+    const installed = await run('npm', ['install', '-g', '--prefix', prefix, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', tarball], {
       env,
     });
     expect(installed.code, installed.stderr).toBe(0);
@@ -195,6 +195,22 @@ describe('a fresh clone', () => {
     const topics = await run(path.join(prefix, 'bin/kafka-topics.sh'), ['--version'], { cwd: '/', env });
     expect([topics.code, topics.stdout]).toEqual([0, expect.stringMatching(/^3\.\d/)]);
     expect((await run(path.join(prefix, 'bin/zkServer.sh'), ['start'], { cwd: '/', env })).code).toBe(0);
+
+    // better-sqlite3 is neither compiled in a clone nor wanted by everybody: only the channel that needs it says so.
+    const jdbc = path.join(dir, 'jdbc.conf');
+    fs.writeFileSync(
+      jdbc,
+      definition(
+        'sources = r1\nchannels = c1\nsources.r1.type = seq\nsources.r1.channels = c1\nchannels.c1.type = jdbc\nsinks = k1\nsinks.k1.type = null\nsinks.k1.channel = c1',
+      ),
+    );
+    const asked = ['agent', '-f', jdbc, '-n', 'a1', '-Dflume.root.logger=INFO,console'];
+    fs.rmSync(path.join(prefix, 'lib/node_modules/millrace/node_modules/better-sqlite3'), { recursive: true });
+    const [uncompiled, without] = await Promise.all([run(shim, asked, { env }), run(path.join(prefix, 'bin/flume-ng'), asked, { env })]);
+    const says = (what: string): object =>
+      expect.stringMatching(new RegExp(`channel c1: .*better-sqlite3, which is not ${what}.*use a channel of type = file`));
+    expect([uncompiled.code, uncompiled.stdout]).toEqual([1, says('compiled')]);
+    expect([without.code, without.stdout]).toEqual([1, says('installed')]);
 
     const file = path.join(dir, 'agent.conf');
     fs.writeFileSync(

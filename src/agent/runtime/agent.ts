@@ -85,11 +85,12 @@ export class Agent {
   get someStarts(): boolean {
     return this.#phase === 'starting' || someStarts(this.#topology);
   }
-  /** Whether every component waits for a new definition, so that time will change nothing. */
+  /** Whether all channels, or all sources, wait for a new definition, so that time will change nothing. */
   get hopeless(): boolean {
-    const sources = [...this.#topology.sources.values()];
-    const rest = sources.length > 0 ? sources : componentsOf(this.#topology);
-    return rest.length > 0 && !this.someFlowRuns && rest.every(({ supervised }) => supervised.status === 'failed');
+    const { channels, sources } = this.#topology;
+    const failed = (parts: readonly (ChannelGuard | SinkUnit | SourceRunner)[]): boolean =>
+      parts.length > 0 && parts.every(({ supervised }) => supervised.status === 'failed');
+    return !this.someFlowRuns && (failed([...channels.values()]) || failed(sources.size > 0 ? [...sources.values()] : componentsOf(this.#topology)));
   }
 
   /** Starts everything; resolves when each component has been tried once. Errors are logged and tried again. */

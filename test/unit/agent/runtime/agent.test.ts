@@ -198,6 +198,16 @@ describe('Agent', () => {
     await hopeless.start();
     expect(hopeless.hopeless).toBe(true);
     await hopeless.stop();
+    // Its source and its sink run, but the only channel never will.
+    const { parts: rest } = oneFlow();
+    const refusing = {
+      ...rest.channels[0]!.spec,
+      create: () => ({ start: () => Promise.reject(new ConfigError('no')), stop: async () => undefined, gauges: () => ({ size: 0, capacity: 1, lent: 0 }) }),
+    };
+    const channelless = agentOf({ ...rest, channels: [channel('c1', {}, refusing as never)] });
+    await channelless.start();
+    expect(channelless.hopeless).toBe(true);
+    await channelless.stop();
   });
 
   it('delivers through a group, and through the next member when one fails', async () => {
