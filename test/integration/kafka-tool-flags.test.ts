@@ -201,3 +201,52 @@ test('performance tools: contents from a file, transactions, figures, no heading
   expect(lines(read!.out)).toEqual([expect.stringMatching(/^\d{4}-\d\d-\d\d .*, 10, /)]);
   expect(none!.out).toMatch(/^start\.time, end\.time, .*\nWARNING: Exiting before consuming the expected number of messages/);
 });
+
+test('kafka-acls: roles, patterns, denials, hosts, filters', async () => {
+  const guarded = await TestBroker.start({ 'authorizer.class.name': 'kafka.security.authorizer.AclAuthorizer', 'super.users': 'User:ANONYMOUS' });
+  try {
+    const acls = (...words: string[]): Promise<Outcome> => runTool('kafka-acls.sh', ['--bootstrap-server', guarded.address, ...words]);
+    const producer = ['--producer', '--topic', 'pre', '--resource-pattern-type', 'prefixed', '--transactional-id', 'tx', '--idempotent'];
+    const made = [
+      await acls('--add', '--allow-principal', 'User:p', ...producer),
+      await acls('--add', '--allow-principal', 'User:c', '--consumer', '--topic', 't', '--group', 'g'),
+      await acls('--add', '--deny-principal', 'User:d', '--deny-host', '10.0.0.1', '--operation', 'All', '--cluster'),
+      await acls('--add', '--allow-principal', 'User:r', '--allow-host', '10.0.0.2', '--operation', 'Read', '--operation', 'Write', '--topic', '*'),
+    ];
+    expect(made.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    const rules = (text: string): string[] => {
+      let resource = '';
+      const out: string[] = [];
+      for (const line of text.split('\n')) {
+        resource = /resourceType=(.*)\)`/.exec(line)?.[1] ?? resource;
+        const rule = /\((principal=.*)\)/.exec(line)?.[1];
+        if (rule !== undefined) out.push(`${resource}: ${rule}`);
+      }
+      return out.sort();
+    };
+    const of = (resource: string, principal: string, operations: readonly string[], rest = 'host=*', permission = 'ALLOW'): string[] =>
+      operations.map((operation) => `${resource}: principal=User:${principal}, ${rest}, operation=${operation}, permissionType=${permission}`);
+    const topic = of('TOPIC, name=pre, patternType=PREFIXED', 'p', ['CREATE', 'DESCRIBE', 'WRITE']);
+    const consumer = [...of('TOPIC, name=t, patternType=LITERAL', 'c', ['DESCRIBE', 'READ']), ...of('GROUP, name=g, patternType=LITERAL', 'c', ['READ'])];
+    const everything = [
+      ...topic,
+      ...of('TRANSACTIONAL_ID, name=tx, patternType=PREFIXED', 'p', ['DESCRIBE', 'WRITE']),
+      ...of('CLUSTER, name=kafka-cluster, patternType=LITERAL', 'p', ['IDEMPOTENT_WRITE']),
+      ...consumer,
+      ...of('CLUSTER, name=kafka-cluster, patternType=LITERAL', 'd', ['ALL'], 'host=10.0.0.1', 'DENY'),
+      ...of('TOPIC, name=*, patternType=LITERAL', 'r', ['READ', 'WRITE'], 'host=10.0.0.2'),
+    ];
+    const [listed, matching, mine] = await Promise.all([
+      acls('--list'),
+      acls('--list', '--topic', 'pretty', '--resource-pattern-type', 'match'),
+      acls('--list', '--principal', 'User:c'),
+    ]);
+    expect(rules(listed.out)).toEqual(everything.sort());
+    expect(rules(matching.out)).toEqual([...topic, ...of('TOPIC, name=*, patternType=LITERAL', 'r', ['READ', 'WRITE'], 'host=10.0.0.2')].sort());
+    expect(rules(mine.out)).toEqual(consumer.sort());
+    await acls('--remove', '--force', '--topic', 'pre', '--resource-pattern-type', 'prefixed');
+    expect(rules((await acls('--list', '--topic', 'pre', '--resource-pattern-type', 'any')).out)).toEqual([]);
+  } finally {
+    await guarded.end();
+  }
+});
