@@ -4,6 +4,7 @@
  * A topic's effective value: its own override, else the broker's key(s) in `SERVER_KEYS`, else the default.
  */
 import { BadValue, bool, type Config, float, int, list, long, oneOf, type Property, text } from '../lib/props/spec.ts';
+import type { LogConfig } from '../wal/config.ts';
 
 const MAX_LONG = 2 ** 63;
 
@@ -192,4 +193,16 @@ export function scaleFor(serverKey: string, value: number): number | null {
   const factor = serverKey.endsWith('.hours') ? 3_600_000 : serverKey.endsWith('.minutes') ? 60_000 : 0;
   if (factor === 0) return null;
   return value < 0 ? value : value * factor;
+}
+
+/** What of a topic's settings concerns the log of a partition. */
+export function logConfigOf(config: TopicConfig): Partial<LogConfig> {
+  return {
+    segmentBytes: Math.min(config['segment.bytes'], 2 ** 31 - 1),
+    // A record that must be compacted within a time has to leave the active segment within it.
+    segmentMs: config['cleanup.policy'].includes('compact') ? Math.min(config['segment.ms'], config['max.compaction.lag.ms']) : config['segment.ms'],
+    segmentJitterMs: config['segment.jitter.ms'],
+    segmentIndexBytes: config['segment.index.bytes'],
+    indexIntervalBytes: config['index.interval.bytes'],
+  };
 }

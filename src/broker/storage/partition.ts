@@ -19,7 +19,7 @@ import { batches } from '../../records/batch.ts';
 import { downConvert } from '../../records/legacy.ts';
 import { Log } from '../../wal/log.ts';
 import type { Damage } from '../../wal/recover.ts';
-import type { TopicConfig } from '../topic-config.ts';
+import { logConfigOf, type TopicConfig } from '../topic-config.ts';
 import { admit, type RecordError } from './admission.ts';
 import { readPartitionMetadata, writePartitionMetadata } from './data-dir.ts';
 import { PartitionState } from './partition-state.ts';
@@ -392,16 +392,5 @@ function failed({
     logStartOffset: -1,
     ...(message !== undefined && { message }),
     ...(recordErrors && { recordErrors }),
-  };
-}
-
-function logConfigOf(config: TopicConfig) {
-  return {
-    segmentBytes: Math.min(config['segment.bytes'], 2 ** 31 - 1),
-    // A record that must be compacted within a time has to leave the active segment within it.
-    segmentMs: config['cleanup.policy'].includes('compact') ? Math.min(config['segment.ms'], config['max.compaction.lag.ms']) : config['segment.ms'],
-    segmentJitterMs: config['segment.jitter.ms'],
-    segmentIndexBytes: config['segment.index.bytes'],
-    indexIntervalBytes: config['index.interval.bytes'],
   };
 }
