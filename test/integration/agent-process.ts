@@ -95,7 +95,8 @@ export class AgentProcess {
       this.signal('SIGKILL');
       await this.#exited;
     }
-    fs.rmSync(this.dir, { recursive: true, force: true });
+    // What a killed agent had started may still write as it ends.
+    fs.rmSync(this.dir, { recursive: true, force: true, maxRetries: 20 });
   }
 }
 

@@ -67,7 +67,7 @@ describe.skipIf(ground.kind === 'none')(`the tutorials${why}`, { timeout: 240_00
 
   it('1, in one command: --broker runs the broker that the file names', async () => {
     const agent = machine.open('bin/flume-ng agent --conf-file conf/kafka.conf --name a1 -Dflume.root.logger=INFO,console --broker');
-    await agent.says(/listening on/);
+    await agent.says(/NetcatSource\] listening on/);
     expect(await machine.telnet(44444, 'hello')).toEqual(['OK']);
     expect(await consumed('bin/kafka-console-consumer.sh --bootstrap-server localhost:9092 --from-beginning --topic topic1', atLeast(1))).toEqual(['hello']);
     expect(await agent.kill('INT')).toBe(130);

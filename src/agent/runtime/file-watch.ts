@@ -4,6 +4,7 @@
  * reported when the file has been still for a moment, so that a half written one is rarely read.
  */
 import fs from 'node:fs/promises';
+import { watch } from 'chokidar';
 import type { Clock } from '../../lib/clock.ts';
 
 const LOOK_MS = 1_000;
@@ -23,7 +24,6 @@ export interface FileWatchOptions {
  * reading of the files and this call nobody saw.
  */
 export async function watchFiles({ files, clock, onChange }: FileWatchOptions): Promise<() => Promise<void>> {
-  const { watch } = await import('chokidar');
   const abort = new AbortController();
   const { signal } = abort;
   let last = await marksOf(files);
