@@ -87,12 +87,14 @@ class AgentCommand {
   /** From the first attempt to start until the end. */
   async #live(agent: Agent, definition: Definition, signals: StopSignals): Promise<number> {
     const over = new AbortController();
+    // Whoever asks for monitoring wants to see the start, too; with a source that never rests it would come late.
+    const monitored = this.#monitor(agent);
     const starting = agent.start();
     const graceMs = Math.max(1_000, START_GRACE_MS - performance.now());
     const watching = watchStart({ agent, clock: systemClock, policy: this.#settings.startupPolicy, graceMs, signal: over.signal });
     const failed = watching.then((up) => (up ? new Promise<never>(() => undefined) : ('failed' as const)));
     void starting.then(() => this.#announce(agent));
-    const later = this.#later(agent, definition, signals, starting, over.signal);
+    const later = this.#later(agent, definition, signals, { monitored, starting, signal: over.signal });
     void remind(agent, systemClock, over.signal);
     const end = await Promise.race([signals.first, failed]);
     if (end === 'failed') this.#explainFailure(agent);
@@ -123,11 +125,10 @@ class AgentCommand {
     for (const { channel, events } of leftovers) this.#say('warn', `channel ${channel}: ${events} events were not delivered and are lost`);
   }
 
-  /** What is not needed to carry events: monitoring, following the definition. Answers what ends them. */
-  async #later(agent: Agent, definition: Definition, signals: StopSignals, starting: Promise<void>, signal: AbortSignal): Promise<() => Promise<void>> {
+  /** What is not needed to carry events: following the definition. Answers what ends it, and monitoring. */
+  async #later(agent: Agent, definition: Definition, signals: StopSignals, { monitored, starting, signal }: Start): Promise<() => Promise<void>> {
     await Promise.race([starting, systemClock.sleep(LATER_MS, signal)]);
-    const ends: (() => Promise<void>)[] = [];
-    if (!signal.aborted) ends.push(await this.#monitor(agent));
+    const ends = [await monitored];
     if (!signal.aborted) ends.push(await this.#follow(agent, definition, signals, starting));
     if (!signal.aborted) await this.#backUp(definition.loaded);
     return async () => {
@@ -267,6 +268,15 @@ class AgentCommand {
     this.#log[level](text);
     if (this.#logging.file !== undefined) this.#context.stderr.write(`${level === 'error' ? 'Error' : 'Warning'}: ${text}\n`);
   }
+}
+
+/** What happens while an agent starts. */
+interface Start {
+  /** Answers what ends monitoring. */
+  readonly monitored: Promise<() => Promise<void>>;
+  readonly starting: Promise<void>;
+  /** Aborted when the agent stops. */
+  readonly signal: AbortSignal;
 }
 
 interface Definition {
