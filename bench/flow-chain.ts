@@ -11,7 +11,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { FLUME, freePort, HOUSE, KAFKA, killGroups, machine, median, pause, spawnGroup, startAgent, taken, usage } from './sides.ts';
+import { FLUME, freePort, HOUSE, KAFKA, killGroups, listening, machine, median, pause, spawnGroup, startAgent, taken, usage } from './sides.ts';
 
 const EVENTS = Number(process.argv[2] ?? 1_000_000);
 const ROUNDS = Number(process.argv[3] ?? 3);
@@ -48,19 +48,6 @@ async function realBroker(): Promise<Broker> {
       execFileSync(KAFKA, ['stop']);
     },
   };
-}
-
-async function listening(port: number): Promise<void> {
-  for (const deadline = performance.now() + 60_000; performance.now() < deadline; await pause(20)) {
-    const socket = net.connect(port, '127.0.0.1');
-    const open = await new Promise<boolean>((resolve) => {
-      socket.once('connect', () => resolve(true));
-      socket.once('error', () => resolve(false));
-    });
-    socket.destroy();
-    if (open) return;
-  }
-  throw new Error(`nothing listens on port ${port}`);
 }
 
 function definition(address: string, port: number): string {

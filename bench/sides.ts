@@ -29,6 +29,20 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+/** Resolves when somebody takes connections on a port of this machine. @throws Error nobody does within a minute */
+export async function listening(port: number): Promise<void> {
+  for (const deadline = performance.now() + 60_000; performance.now() < deadline; await pause(20)) {
+    const socket = net.connect(port, '127.0.0.1');
+    const open = await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true));
+      socket.once('error', () => resolve(false));
+    });
+    socket.destroy();
+    if (open) return;
+  }
+  throw new Error(`nothing listens on port ${port}`);
+}
+
 /** Starts a program whose output goes to a file; its process group has its pid. */
 export function spawnGroup(program: readonly string[], logFile: string, cwd: string): ChildProcess {
   const log = fs.openSync(logFile, 'w');
