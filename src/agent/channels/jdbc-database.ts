@@ -1,9 +1,9 @@
 /** The SQLite file of the jdbc channel: loading the package, the table, rows, and saving what can be read of a damaged file. */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { ChannelError, ConfigError, errorText } from '../../lib/errors.ts';
-import type { StoredEvent } from '../../wal/queue/part.ts';
+import type { Part, StoredEvent } from '../../wal/queue/part.ts';
 
 const FORMAT = 1;
 /** Rows read at once. */
@@ -45,8 +45,36 @@ export interface Row {
   readonly body: Buffer;
 }
 
-export function eventOf({ headers, body }: Row): StoredEvent {
-  return { headers: headers === '' ? {} : (JSON.parse(headers) as Record<string, string>), body };
+/** Null: its headers are no JSON, so a byte of them is damaged. */
+function eventOf({ headers, body }: Row): StoredEvent | null {
+  if (headers === '') return { headers: {}, body };
+  try {
+    return { headers: JSON.parse(headers) as Record<string, string>, body };
+  } catch {
+    return null;
+  }
+}
+
+/** Rows as runs of consecutive numbers, and the numbers of those that are damaged. */
+export function partsOf(rows: readonly Row[]): { readonly parts: readonly Part[]; readonly damaged: readonly number[] } {
+  const parts: Part[] = [];
+  const damaged: number[] = [];
+  let run: StoredEvent[] = [];
+  let next = -1;
+  for (const row of rows) {
+    const event = eventOf(row);
+    if (event === null) {
+      damaged.push(row.seq);
+      continue;
+    }
+    if (row.seq !== next) {
+      run = [];
+      parts.push({ events: run, head: 0, sequence: row.seq });
+    }
+    run.push(event);
+    next = row.seq + 1;
+  }
+  return { parts, damaged };
 }
 
 export function headersText(headers: Readonly<Record<string, string>>): string {
@@ -54,8 +82,20 @@ export function headersText(headers: Readonly<Record<string, string>>): string {
   return '';
 }
 
-/** Settings and table. @throws ConfigError a newer version's, or no table and `create` is false */
-export function prepareTable(db: Database, file: string, create: boolean): void {
+/** Opens a database for work: what a transaction wrote is on the device when it returns. @throws as {@link prepareTable} */
+export function openDatabase(sqlite: Sqlite, file: string, create: boolean): Database {
+  const db = new sqlite(file);
+  try {
+    prepareTable(db, file, create);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** Settings, of which `synchronous` is the connection's own, and table. @throws ConfigError a newer version's, or no table and `create` is false */
+function prepareTable(db: Database, file: string, create: boolean): void {
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL');
   const format = Number(db.pragma('user_version', { simple: true }));
@@ -74,6 +114,15 @@ export function boundsOf(db: Database): { readonly first: number | null; readonl
   return db.prepare('SELECT (SELECT min(seq) FROM events) AS first, (SELECT max(seq) FROM events) AS last').get() as ReturnType<typeof boundsOf>;
 }
 
+export function storageError(file: string, cause: unknown): ChannelError {
+  if (cause instanceof ChannelError) return cause;
+  return new ChannelError(`the database ${file} failed: ${errorText(cause)}`, {
+    cause,
+    retriable: true,
+    fix: 'look at the disk: space, rights, the system log',
+  });
+}
+
 export function isDamage(error: unknown): boolean {
   const { code } = error as { code?: unknown };
   return typeof code === 'string' && /^SQLITE_(NOTADB|CORRUPT|FORMAT)/.test(code);
@@ -86,7 +135,11 @@ export function* storedRows(file: string): Generator<{ readonly sequence: number
     const read = db.prepare('SELECT seq, headers, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
     for (let last = -1; ; ) {
       const rows = read.all(last, READ_AHEAD) as Row[];
-      for (const row of rows) yield { sequence: row.seq, event: eventOf(row) };
+      for (const row of rows) {
+        const event = eventOf(row);
+        if (event === null) throw damagedHeaders(file, row.seq);
+        yield { sequence: row.seq, event };
+      }
       if (rows.length === 0) return;
       last = (rows[rows.length - 1] as Row).seq;
     }
@@ -99,6 +152,10 @@ export function* storedRows(file: string): Generator<{ readonly sequence: number
   } finally {
     db.close();
   }
+}
+
+function damagedHeaders(file: string, sequence: number): ChannelError {
+  return new ChannelError(`the headers of event ${sequence} in ${file} are damaged`, { fix: 'the agent leaves it out, and says so, when it gets there' });
 }
 
 /** What SQLite finds wrong in the file, reading all of it. @throws ConfigError no SQLite, or no such file */
@@ -136,8 +193,8 @@ export interface Salvage {
  * @param to rows are below; null = as far as the file says
  */
 export function salvage(sqlite: Sqlite, file: string, { to, now }: { readonly to: number | null; readonly now: number }): Salvage {
-  const draft = `${file}.salvaged`;
-  for (const ending of ['', '-wal', '-shm']) rmSync(draft + ending, { force: true });
+  const draft = draftOf(file);
+  for (const ending of ['', ...JOURNALS]) rmSync(draft + ending, { force: true });
   const target = new sqlite(draft);
   let result: Omit<Salvage, 'kept'>;
   try {
@@ -147,18 +204,27 @@ export function salvage(sqlite: Sqlite, file: string, { to, now }: { readonly to
   } finally {
     target.close();
   }
-  const quarantine = join(dirname(file), 'quarantine');
-  mkdirSync(quarantine, { recursive: true });
-  const kept = join(quarantine, `${now}-${basename(file)}`);
+  mkdirSync(quarantineOf(file), { recursive: true });
+  const kept = join(quarantineOf(file), `${now}-${basename(file)}`);
   writeFileSync(`${kept}.json`, `${JSON.stringify({ ...result, foundAt: new Date(now).toISOString() }, null, 2)}\n`);
-  for (const ending of ['', '-wal', '-shm']) if (existsSync(file + ending)) renameSync(file + ending, kept + ending);
+  // The database before its journals: as long as it is here a start begins anew and needs them, see finishSalvage.
+  for (const ending of ['', ...JOURNALS]) if (existsSync(file + ending)) renameSync(file + ending, kept + ending);
   renameSync(draft, file);
   return { ...result, kept };
 }
 
-/** Finishes a salvage that was cut off between its last two steps. */
+const JOURNALS = ['-wal', '-shm'];
+const draftOf = (file: string): string => `${file}.salvaged`;
+const quarantineOf = (file: string): string => join(dirname(file), 'quarantine');
+
+/** Finishes a salvage that was cut off in its last steps. SQLite would play a journal that was left behind into the new file. */
 export function finishSalvage(file: string): void {
-  if (!existsSync(file) && existsSync(`${file}.salvaged`)) renameSync(`${file}.salvaged`, file);
+  if (existsSync(file) || !existsSync(draftOf(file))) return;
+  mkdirSync(quarantineOf(file), { recursive: true });
+  const kept = readdirSync(quarantineOf(file)).filter((name) => name.endsWith(`-${basename(file)}`));
+  const newest = join(quarantineOf(file), kept.sort().at(-1) ?? basename(file));
+  for (const ending of JOURNALS) if (existsSync(file + ending)) renameSync(file + ending, newest + ending);
+  renameSync(draftOf(file), file);
 }
 
 function copyRows(sqlite: Sqlite, file: string, { to, target }: { readonly to: number | null; readonly target: Database }): Omit<Salvage, 'kept'> {

@@ -8,7 +8,7 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { lockDirectory } from '../../lib/dir-lock.ts';
-import { AppError, ChannelError, ChannelFullError, ConfigError, errorText } from '../../lib/errors.ts';
+import { AppError, ChannelError, ChannelFullError, ConfigError } from '../../lib/errors.ts';
 import { bool, type Config, int, long, path, rest, secret, text } from '../../lib/props/spec.ts';
 import { Loan } from '../../wal/queue/loan.ts';
 import { leftOf, type Part, PartQueue } from '../../wal/queue/part.ts';
@@ -21,18 +21,19 @@ import { Takers } from '../core/takers.ts';
 import {
   boundsOf,
   type Database,
-  eventOf,
   finishSalvage,
   headersText,
   isDamage,
   loadSqlite,
-  prepareTable,
+  openDatabase,
+  partsOf,
   READ_AHEAD,
   type Row,
   type Salvage,
   type Sqlite,
   type Statement,
   salvage,
+  storageError,
 } from './jdbc-database.ts';
 
 const DEFAULT_DIR = '.flume/jdbc-channel/db';
@@ -136,16 +137,16 @@ class JdbcChannel implements Channel {
     this.#sqlite = sqlite;
     this.#ready = new PartQueue();
     this.#lent = 0;
-    const db = new sqlite(file);
+    let db: Database | undefined;
     try {
-      prepareTable(db, file, this.#config['create.schema']);
+      db = openDatabase(sqlite, file, this.#config['create.schema']);
       const { first, last } = boundsOf(db);
       this.#next = Math.max(this.#next, (last ?? -1) + 1);
       this.#cursor = (first ?? this.#next) - 1;
       // Numbers that are not there, since sinks finished out of order, are taken off when the reader gets to them.
       this.#waiting = this.#next - this.#cursor - 1;
     } catch (error) {
-      db.close();
+      db?.close();
       if (!isDamage(error)) throw error instanceof AppError ? error : storageError(file, error);
       this.#heal(file, null);
       return;
@@ -160,7 +161,7 @@ class JdbcChannel implements Channel {
     this.#select = db.prepare('SELECT seq, headers, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
   }
 
-  /** The file is damaged: goes on with what can be read of it. @throws ChannelError */
+  /** The file is damaged: goes on with what can be read of it. @throws ChannelError; a running channel asks to be opened anew then */
   #heal(file: string, to: number | null): void {
     const sqlite = this.#sqlite as Sqlite;
     this.#db?.close();
@@ -168,7 +169,7 @@ class JdbcChannel implements Channel {
     let done: Salvage;
     try {
       done = salvage(sqlite, file, { to, now: this.#ctx.clock.now() });
-      const db = new sqlite(file);
+      const db = openDatabase(sqlite, file, true);
       this.#use(db);
       if (to === null) {
         const { first, last } = boundsOf(db);
@@ -177,7 +178,9 @@ class JdbcChannel implements Channel {
         this.#waiting = this.#next - this.#cursor - 1;
       }
     } catch (error) {
-      throw storageError(file, error);
+      const failure = storageError(file, error);
+      if (to !== null) this.#ctx.failed(failure);
+      throw failure;
     }
     // What was read before is in memory.
     const lost =
@@ -212,7 +215,7 @@ class JdbcChannel implements Channel {
 
   put(batch: readonly Event[], signal: AbortSignal): Promise<void> {
     if (batch.length === 0) return Promise.resolve();
-    if (!this.#db) return Promise.reject(new ChannelError(`Channel closed [channel=${this.#ctx.name}]`, { retriable: true }));
+    if (!this.#db) return Promise.reject(this.#closed());
     if (signal.aborted) return Promise.reject(new ChannelError('a put was given up, because its source stops', { retriable: true }));
     const capacity = this.#config['maximum.capacity'];
     const pending = this.#puts.reduce((sum, { events }) => sum + events.length, 0);
@@ -225,6 +228,10 @@ class JdbcChannel implements Channel {
       this.#puts.push({ events: batch.slice(), settle: (error) => (error ? reject(error) : resolvePut()) });
       void this.#schedule();
     });
+  }
+
+  #closed(): ChannelError {
+    return new ChannelError(`Channel closed [channel=${this.#ctx.name}]`, { retriable: true });
   }
 
   /** Everything asked for in this turn of the loop goes into one transaction. */
@@ -246,7 +253,8 @@ class JdbcChannel implements Channel {
     try {
       this.#healing(() => {
         next = this.#next;
-        (this.#db as Database).transaction(() => {
+        if (!this.#db) throw this.#closed();
+        this.#db.transaction(() => {
           for (const [from, to] of done) this.#delete?.run(from, to);
           for (const { events } of puts) for (const { headers, body } of events) this.#insert?.run(next++, headersText(headers), body);
         })();
@@ -278,7 +286,7 @@ class JdbcChannel implements Channel {
   #lend(max: number): Lease | null {
     const parts: Part[] = [];
     let count = 0;
-    while (this.#db && count < max && (!this.#ready.isEmpty || this.#read())) {
+    while (this.#db && count < max && (!this.#ready.isEmpty || this.#read(count > 0))) {
       const part = this.#ready.shift(max - count);
       parts.push(part);
       count += leftOf(part);
@@ -286,31 +294,49 @@ class JdbcChannel implements Channel {
     if (count === 0) return null;
     this.#waiting -= count;
     this.#lent += count;
-    return new Loan(parts, this.#settle);
+    const ready = this.#ready;
+    return new Loan(parts, (done, back) => this.#settle(done, back, ready));
   }
 
-  #read(): boolean {
+  /** Gets the next rows into memory; false = there are none. With `quietly` an error is left for the next call. */
+  #read(quietly: boolean): boolean {
     let rows: Row[];
     try {
       rows = this.#healing(() => this.#select?.all(this.#cursor, READ_AHEAD) as Row[]);
     } catch (error) {
-      throw error instanceof ChannelError ? error : storageError(databaseFile(this.#config, this.#ctx.home), error);
+      if (quietly) return false;
+      throw storageError(databaseFile(this.#config, this.#ctx.home), error);
     }
-    for (let i = 0; i < rows.length; ) {
-      const first = i;
-      while (i < rows.length && rows[i]!.seq === rows[first]!.seq + i - first) i++;
-      this.#ready.insert({ events: rows.slice(first, i).map(eventOf), head: 0, sequence: rows[first]!.seq });
-    }
+    const { parts, damaged } = partsOf(rows);
+    for (const part of parts) this.#ready.insert(part);
+    if (damaged.length > 0) this.#leaveOut(damaged);
     const last = rows[rows.length - 1]?.seq ?? this.#next - 1;
     // Numbers without a row were delivered out of order before the last start, or are lost.
     this.#waiting -= last - this.#cursor - rows.length;
     this.#cursor = last;
-    return rows.length > 0;
+    return parts.length > 0 || (rows.length > 0 && this.#read(quietly));
   }
 
-  readonly #settle = (done: readonly (readonly [number, number])[], back: readonly Part[]): Promise<void> => {
+  /** Rows with damaged headers, at which delivery would stand still. */
+  #leaveOut(damaged: readonly number[]): void {
+    const { extra, log } = this.#ctx;
+    this.#waiting -= damaged.length;
+    for (const sequence of damaged) this.#done.push([sequence, sequence + 1]);
+    void this.#schedule();
+    extra.EventsLostCount = (extra.EventsLostCount ?? 0) + damaged.length;
+    log.error(`${damaged.length} events (${damaged.join(', ')}) in ${databaseFile(this.#config, this.#ctx.home)} have damaged headers and are lost`);
+  }
+
+  /** `from`: what was ready when the events were lent. Another one now: the database was opened anew, and they wait again already. */
+  #settle(done: readonly (readonly [number, number])[], back: readonly Part[], from: PartQueue): Promise<void> {
     let count = 0;
-    for (const [from, to] of done) count += to - from;
+    for (const [begin, end] of done) count += end - begin;
+    if (from === this.#ready) this.#giveBack(count, back);
+    this.#done.push(...done);
+    return count === 0 || !this.#db ? Promise.resolve() : this.#schedule();
+  }
+
+  #giveBack(count: number, back: readonly Part[]): void {
     let returned = 0;
     for (const part of back) {
       returned += leftOf(part);
@@ -319,10 +345,7 @@ class JdbcChannel implements Channel {
     this.#lent -= count + returned;
     this.#waiting += returned;
     if (returned > 0) this.#takers.wakeOne();
-    if (count === 0 || !this.#db) return Promise.resolve();
-    this.#done.push(...done);
-    return this.#schedule();
-  };
+  }
 
   gauges(): ChannelGauges {
     return { size: this.#waiting, capacity: this.#config['maximum.capacity'], lent: this.#lent };
@@ -331,14 +354,6 @@ class JdbcChannel implements Channel {
   extraGauges(): Record<string, number | string> {
     return { Open: String(this.#db !== null), TimeToFullSeconds: this.#forecast.secondsToFull(this.#waiting + this.#lent, this.#config['maximum.capacity']) };
   }
-}
-
-function storageError(file: string, cause: unknown): ChannelError {
-  return new ChannelError(`the database ${file} failed: ${errorText(cause)}`, {
-    cause,
-    retriable: true,
-    fix: 'look at the disk: space, rights, the system log',
-  });
 }
 
 export default defineChannel({

@@ -3,16 +3,24 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import jdbc from '../../../../src/agent/channels/jdbc.ts';
 import type { Channel, Lease } from '../../../../src/agent/core/channel.ts';
 import { ChannelFullError, ConfigError } from '../../../../src/lib/errors.ts';
 import { parseProperties } from '../../../../src/lib/props/spec.ts';
 import { configOf, contextOf, idOf, never, numbered } from '../../../channel-model.ts';
 
+interface Connection {
+  readonly open: boolean;
+  pragma(text: string, options?: { simple: boolean }): unknown;
+  exec(text: string): void;
+  prepare(text: string): unknown;
+  close(): void;
+}
+const sqlite = (): (new (file: string) => Connection) => createRequire(import.meta.url)('better-sqlite3');
 const compiled = ((): boolean => {
   try {
-    new (createRequire(import.meta.url)('better-sqlite3') as new (file: string) => { close(): void })(':memory:').close();
+    new (sqlite())(':memory:').close();
     return true;
   } catch {
     return false;
@@ -35,6 +43,32 @@ async function open(file: string, more: Record<string, string> = {}) {
   return { channel, voice };
 }
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+/** A file with events 700 to 9999, in which a leaf of the table is damaged but for its type: such a page is damage that SQLite sees. */
+async function damagedFile(leaf: (leaves: readonly number[]) => number): Promise<string> {
+  const file = databasePath();
+  const { channel } = await open(file);
+  for (let i = 0; i < 20; i++) await channel.put(range(500 * i, 500 * i + 500).map(numbered), never);
+  await (await take(channel, 700)).commit();
+  await channel.stop();
+  const bytes = fs.readFileSync(file);
+  const pageBytes = bytes.readUInt16BE(16);
+  const leaves = range(1, bytes.length / pageBytes).filter((page) => bytes[page * pageBytes] === 13);
+  const bad = leaf(leaves);
+  bytes.fill(0xee, bad * pageBytes, (bad + 1) * pageBytes);
+  fs.writeFileSync(file, bytes);
+  return file;
+}
+const middle = (leaves: readonly number[]): number => leaves[Math.floor(leaves.length / 2)] as number;
+/** Takes and commits until nothing comes any more. */
+async function drained(channel: Channel, got: number[] = []): Promise<number[]> {
+  while (channel.gauges().size > 0) {
+    const lease = await channel.take(400, AbortSignal.timeout(200));
+    if (lease === null) break;
+    got.push(...lease.events.map(idOf));
+    await lease.commit();
+  }
+  return got;
+}
 const take = async (channel: Channel, max: number): Promise<Lease> => (await channel.take(max, AbortSignal.timeout(5_000))) as Lease;
 
 describe.runIf(compiled)('with SQLite', () => {
@@ -83,8 +117,7 @@ describe.runIf(compiled)('with SQLite', () => {
     ]);
     await expect(open(file)).rejects.toThrow('already locked');
     await channel.stop();
-    const sqlite = createRequire(import.meta.url)('better-sqlite3') as new (file: string) => { pragma(text: string): void; close(): void };
-    const db = new sqlite(file);
+    const db = new (sqlite())(file);
     db.pragma('user_version = 9');
     db.close();
     await expect(open(file)).rejects.toThrow('newer version');
@@ -93,26 +126,9 @@ describe.runIf(compiled)('with SQLite', () => {
   test.each(['at the start', 'while it runs'])(
     'a damaged page found %s: all other events come out, and those in it are counted and kept aside',
     async (when) => {
-      const file = databasePath();
-      const first = await open(file);
-      for (let i = 0; i < 20; i++) await first.channel.put(range(500 * i, 500 * i + 500).map(numbered), never);
-      await (await take(first.channel, 700)).commit();
-      await first.channel.stop();
-      const bytes = fs.readFileSync(file);
-      const pageBytes = bytes.readUInt16BE(16);
-      // Leaves of the table, whole but for their type: such a page is damage that SQLite sees.
-      const leaves = range(1, bytes.length / pageBytes).filter((page) => bytes[page * pageBytes] === 13);
-      const bad = (when === 'at the start' ? leaves.at(-1) : leaves[Math.floor(leaves.length / 2)]) as number;
-      bytes.fill(0xee, bad * pageBytes, (bad + 1) * pageBytes);
-      fs.writeFileSync(file, bytes);
+      const file = await damagedFile(when === 'at the start' ? (leaves) => leaves.at(-1) as number : middle);
       const { channel, voice } = await open(file);
-      const got: number[] = [];
-      while (channel.gauges().size > 0) {
-        const lease = await channel.take(400, AbortSignal.timeout(200));
-        if (lease === null) break;
-        got.push(...lease.events.map(idOf));
-        await lease.commit();
-      }
+      const got = await drained(channel);
       const missing = range(700, 10_000).filter((id) => !got.includes(id));
       expect(got).toEqual([...got].sort((a, b) => a - b));
       expect(missing.length).toBeGreaterThan(0);
@@ -127,6 +143,84 @@ describe.runIf(compiled)('with SQLite', () => {
       await channel.stop();
     },
   );
+
+  test('a damaged file that cannot be put right: the channel asks to be opened anew, and goes on when it can be', async () => {
+    const file = await damagedFile(middle);
+    const quarantine = path.join(path.dirname(file), 'quarantine');
+    fs.writeFileSync(quarantine, 'in the way');
+    const { channel, voice } = await open(file);
+    const lent = await take(channel, 10);
+    const before: number[] = [];
+    await drained(channel, before);
+    expect(voice.failures.map(({ message }) => message)).toEqual([expect.stringMatching(/^the database .* failed: EEXIST.*quarantine/)]);
+    // All that had been read, a thousand at a time, came out first.
+    expect((lent.events.length + before.length) % 1_000).toBe(0);
+    fs.rmSync(quarantine);
+    await channel.stop();
+    await channel.start();
+    await lent.commit();
+    const got = await drained(channel);
+    expect(got.at(-1)).toBe(9_999);
+    expect(got).not.toContain(700);
+    expect(channel.gauges()).toMatchObject({ size: 0, lent: 0 });
+    await channel.stop();
+  });
+
+  test('after a damaged file was put right puts wait for the device as before', async () => {
+    const file = databasePath();
+    fs.writeFileSync(file, 'x'.repeat(5000));
+    const prepared = vi.spyOn(sqlite().prototype as Connection, 'prepare');
+    try {
+      const { channel } = await open(file);
+      const used = new Set(prepared.mock.contexts.filter((one) => (one as Connection).open) as Connection[]);
+      // synchronous is a setting of a connection, not of a file; 2 = FULL.
+      expect([...used].map((one) => one.pragma('synchronous', { simple: true }))).toEqual([2]);
+      await channel.stop();
+    } finally {
+      prepared.mockRestore();
+    }
+  });
+
+  test('a journal that a cut off salvage left is not played into the new file', async () => {
+    const [old, saved] = [databasePath(), databasePath()];
+    const damaged = await open(old);
+    await damaged.channel.put(range(0, 50).map(numbered), never);
+    const journal = fs.readFileSync(`${old}-wal`);
+    await damaged.channel.stop();
+    const second = await open(saved);
+    await second.channel.put(range(100, 105).map(numbered), never);
+    await second.channel.stop();
+    // As a kill leaves it between the last two renames: the database is aside, its journal is not, the new one waits.
+    const quarantine = path.join(path.dirname(old), 'quarantine');
+    fs.mkdirSync(quarantine);
+    fs.renameSync(old, path.join(quarantine, '17-events.sqlite'));
+    fs.writeFileSync(`${old}-wal`, journal);
+    fs.copyFileSync(saved, `${old}.salvaged`);
+    const { channel } = await open(old);
+    expect((await take(channel, 100)).events.map(idOf)).toEqual(range(100, 105));
+    expect(fs.readdirSync(quarantine)).toContain('17-events.sqlite-wal');
+    await channel.stop();
+  });
+
+  test('an event whose headers are damaged is left out, said and counted, and does not stop those behind it', async () => {
+    const file = databasePath();
+    const first = await open(file);
+    await first.channel.put(range(0, 1_100).map(numbered), never);
+    await first.channel.stop();
+    const db = new (sqlite())(file);
+    db.exec(`UPDATE events SET headers = '{"id' WHERE seq < 1005 AND seq <> 500`);
+    db.close();
+    const { channel, voice } = await open(file);
+    expect((await take(channel, 1)).events.map(idOf)).toEqual([500]);
+    expect((await take(channel, 1_000)).events.map(idOf)).toEqual(range(1_005, 1_100));
+    expect(channel.gauges()).toMatchObject({ size: 0, lent: 96 });
+    expect(voice.extra.EventsLostCount).toBe(1_004);
+    await channel.stop();
+    const again = await open(file);
+    await take(again.channel, 1_000);
+    expect(again.voice.extra.EventsLostCount ?? 0).toBe(0);
+    await again.channel.stop();
+  });
 
   test('what sinks finished out of order is no loss, and the size is right when it was read', async () => {
     const file = databasePath();
