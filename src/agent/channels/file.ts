@@ -44,9 +44,11 @@ class FileChannel implements Channel {
   async start(): Promise<void> {
     const { log, clock, extra } = this.#ctx;
     const began = clock.monotonic();
+    // One for each opening: what was lent before and is committed late is counted here again already.
+    const gate = new Gate(Number.POSITIVE_INFINITY);
     try {
       this.#queue = new DurableQueue(
-        queueOptionsOf(this.#config, this.#ctx, { onEvents: () => this.#takers.wakeOne(), onGone: (count) => this.#gate.leave(count, 0) }),
+        queueOptionsOf(this.#config, this.#ctx, { onEvents: () => this.#takers.wakeOne(), onGone: (count) => gate.leave(count, 0) }),
       );
     } catch (error) {
       this.#unhealthy = true;
@@ -60,9 +62,9 @@ class FileChannel implements Channel {
     for (const note of notes) log.warn(note);
     if (lost > 0) log.error(`${lost} events that had been safe are lost`);
     // What is inside counts even if the capacity is smaller now: puts wait until it fits.
-    this.#gate = new Gate(Number.POSITIVE_INFINITY);
-    this.#gate.tryEnter(size, 0);
-    this.#gate.resize(this.#config.capacity);
+    gate.tryEnter(size, 0);
+    gate.resize(this.#config.capacity);
+    this.#gate = gate;
     this.#takers.open();
     log.info(`open with ${size} events waiting, after ${((clock.monotonic() - began) / 1000).toFixed(2)} s`);
   }

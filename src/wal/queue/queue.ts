@@ -73,7 +73,7 @@ export class DurableQueue {
   #cursor: number;
   #waiting: number;
   #lent = 0;
-  /** Numbers of failed puts may not be in the acknowledgements yet. */
+  /** Numbers of failed puts may not be durable in the acknowledgements yet. */
   #holes = false;
   #turn = 0;
   /** A hole that was looked into already. */
@@ -154,9 +154,8 @@ export class DurableQueue {
     // In the checksum, unlike the offset: up to where events were safe, and the low bits of the batch's own number.
     builder.restart(true, { producerId: this.#visible, producerEpoch: 0, baseSequence: sequenceMark(this.#next) });
     for (let i = 0; i < events.length; i++) builder.appendEvent(events[i]!.body, events[i]!.headers, now);
-    const { cipher } = this.#options;
     const plain = builder.finish();
-    const stripe = this.#write(cipher ? cipher.seal(plain) : plain);
+    const stripe = this.#write(this.#options.cipher?.seal(plain) ?? plain);
     if (plain.length > REUSE_BYTES) this.#builder = new BatchBuilder();
     const from = this.#next;
     const put: PendingPut = { from, to: from + events.length, stripe, error: null, settled: !this.#options.syncEach };
@@ -223,15 +222,18 @@ export class DurableQueue {
       put.settled = true;
     }
     this.#settlePuts();
-    if (gone) return;
-    if (this.#options.syncEach) this.#noteSafe(this.#visible);
-    else if (failed.size === 0) this.#noteSafe(visible);
+    const { syncEach } = this.#options;
+    if (!gone && (syncEach || failed.size === 0)) await this.#noteSafe(syncEach ? this.#visible : visible);
   }
 
-  /** Holes of failed puts must be on disk before the mark that would make losses of them. */
-  #noteSafe(mark: number): void {
-    if (this.#holes) this.#flushAcks();
-    this.#holes &&= this.#housekeeping.acksInDoubt;
+  /** Holes of failed puts must be on the device before the mark that would make losses of them. */
+  async #noteSafe(mark: number): Promise<void> {
+    if (this.#holes) {
+      this.#holes = false;
+      this.#flushAcks();
+      await this.#housekeeping.syncAcks();
+      this.#holes ||= this.#housekeeping.acksInDoubt;
+    }
     if (!this.#holes) this.#housekeeping.noteSafe(mark);
   }
 
@@ -247,15 +249,13 @@ export class DurableQueue {
   /** Makes visible what is durable, in order. */
   #settlePuts(): void {
     const pending = this.#pending;
-    let count = 0;
-    let visible = 0;
+    let [count, visible] = [0, 0];
     while (count < pending.length && pending[count]!.settled) {
       const put = pending[count++]!;
       this.#visible = put.to;
       if (put.error === null) visible += put.to - put.from;
     }
-    if (count === pending.length) pending.length = 0;
-    else pending.splice(0, count);
+    pending.splice(0, count);
     if (visible === 0) return;
     this.#waiting += visible;
     this.#options.onEvents();

@@ -156,6 +156,16 @@ describe('faults', () => {
     await channel.stop();
   });
 
+  test('what was lent before it was opened anew and is committed late makes no room that is not there', async () => {
+    const { channel } = await open(new MemoryDisk(), { capacity: '10', transactionCapacity: '10', 'keep-alive': '0' });
+    await put(channel, ...range(0, 10));
+    const lent = await take(channel, 5);
+    await channel.stop();
+    await channel.start();
+    await lent.commit();
+    await expect(put(channel, 10)).rejects.toBeInstanceOf(ChannelFullError);
+  });
+
   test('no file handles: the put that needs a new data file fails, the next one works', async () => {
     const disk = new MemoryDisk();
     const { channel } = await open(disk, { maxFileSize: '2000' });
@@ -190,6 +200,20 @@ describe('faults', () => {
     disk.crash();
     const { channel: again } = await open(disk);
     expect(ids(await take(again))).toEqual([1, 3]);
+  });
+
+  test('a put that was refused counts as no loss after a power failure, whatever of it had reached the disk', async () => {
+    for (let seed = 0; seed < 100; seed++) {
+      const disk = new MemoryDisk(seed);
+      const { channel } = await open(disk);
+      await put(channel, 1);
+      disk.failNext('sync', 'EIO', { path: '.log' });
+      await expect(put(channel, 2)).rejects.toMatchObject({ retriable: true });
+      disk.crash({ tear: true });
+      const { channel: again, voice } = await open(disk);
+      expect([seed, voice.extra.EventsLostCount]).toEqual([seed, 0]);
+      expect(ids(await take(again))).toContain(1);
+    }
   });
 
   test('acknowledgements that cannot be written do not stop the sinks', async () => {
