@@ -119,6 +119,8 @@ class SpillableChannel implements Channel {
     this.#diskGate.tryEnter(waiting, 0);
     this.#diskGate.resize(this.#overflowCapacity);
     this.#runs = waiting > 0 ? [{ onDisk: true, waiting, lent: 0 }] : [];
+    // What the last stop could not bring to disk is still in memory, behind what is there.
+    if (this.#memory.size > 0) this.#runs.push({ onDisk: false, waiting: this.#memory.size, lent: 0 });
     this.#spilling = this.#memoryCapacity === 0;
     this.#takers.open();
     log.info(`open with ${waiting} events waiting on disk`);
@@ -147,7 +149,7 @@ class SpillableChannel implements Channel {
         await disk.put(lease.events);
       } catch (error) {
         lease.rollback();
-        this.#ctx.log.error(`${this.#memory.size} events in memory could not be written to disk and are lost: ${errorText(error)}`);
+        this.#ctx.log.error(`${this.#memory.size} events in memory could not be written to disk; they are lost if the process ends now: ${errorText(error)}`);
         return;
       }
       await lease.commit();

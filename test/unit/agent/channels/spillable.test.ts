@@ -118,6 +118,18 @@ describe('what is kept', () => {
     expect([...ids].sort((a, b) => a - b)).toEqual(range(0, 20));
   });
 
+  test('what a stop could not bring to disk is still there when the channel is opened again', async () => {
+    const { channel, disk, voice } = await open();
+    await put(channel, ...range(0, 5));
+    disk.readOnly = true;
+    await channel.stop();
+    expect(voice.lines.join('\n')).toContain('5 events in memory could not be written to disk; they are lost if the process ends now');
+    disk.readOnly = false;
+    await channel.start();
+    await put(channel, 5);
+    expect((await take(channel)).events.map(idOf)).toEqual(range(0, 6));
+  });
+
   test('explain says both', () => {
     const { crash, stop } = spillable.delivery?.(configOf(spillable, RAW)) ?? {};
     expect(crash).toMatchObject({ effect: 'loses', note: 'what is in memory (up to 10 events) is lost; what is on disk is kept' });
