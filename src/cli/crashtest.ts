@@ -87,6 +87,7 @@ const SILENT: Logger = { trace() {}, debug() {}, info() {}, warn() {}, error() {
 
 interface Watched {
   readonly channel: string;
+  /** Those of which every acknowledged event must come out here. */
   readonly feeders: readonly Feeder[];
   readonly outputs: readonly Output[];
 }
@@ -132,7 +133,7 @@ class CrashTest {
       await ended(agent);
       for (const feeder of this.#feeders) feeder.settle?.();
       for (const { outputs } of this.#watched) for (const output of outputs) await output.reread();
-      return this.#watched.map(outcomeOf);
+      return this.#watched.map((one) => outcomeOf(one, this.#feeders));
     } finally {
       this.#agent?.kill('SIGKILL');
       for (const { outputs } of this.#watched) for (const output of outputs) output.close();
@@ -186,29 +187,30 @@ class CrashTest {
       let moved = false;
       for (const { outputs } of this.#watched) for (const output of outputs) if (await output.look()) moved = true;
       if (moved) since = performance.now();
-      else if (this.#feeders.every((feeder) => feeder.isSettled?.() ?? true) && this.#watched.every((one) => outcomeOf(one).lost === 0)) return;
+      else if (this.#feeders.every((feeder) => feeder.isSettled?.() ?? true) && this.#watched.every((one) => outcomeOf(one, this.#feeders).lost === 0)) return;
     }
   }
 }
 
-function outcomeOf({ channel, feeders, outputs }: Watched): Outcome {
+/** `all`: a selector may bring events here of feeders that are not this channel's. */
+export function outcomeOf({ channel, feeders, outputs }: Watched, all: readonly Feeder[]): Outcome {
   const seen = new Map<string, number>();
   for (const output of outputs) for (const [id, times] of output.seen) seen.set(id, (seen.get(id) ?? 0) + times);
   const outcome = { channel, acknowledged: 0, delivered: seen.size, lost: 0, doubled: 0, unacknowledged: 0, unstored: 0, invented: 0 };
-  for (const times of seen.values()) outcome.doubled += times - 1;
-  let known = 0;
+  for (const [id, times] of seen) {
+    outcome.doubled += times - 1;
+    if (!all.some(({ numbers }) => numbers.sent.has(id))) outcome.invented++;
+  }
   for (const { numbers } of feeders) {
     outcome.acknowledged += numbers.acknowledged.size;
     for (const id of numbers.sent) {
       const delivered = seen.has(id);
       const acknowledged = numbers.acknowledged.has(id);
-      if (delivered) known++;
       if (acknowledged && !delivered) outcome.lost++;
       else if (!acknowledged && delivered) outcome.unacknowledged++;
       else if (!acknowledged) outcome.unstored++;
     }
   }
-  outcome.invented = seen.size - known;
   return outcome;
 }
 

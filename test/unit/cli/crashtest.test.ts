@@ -5,7 +5,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { type CrashDefinition, crashDefinition } from '../../../src/cli/crashtest/definition.ts';
+import { Numbers } from '../../../src/cli/crashtest/feeders.ts';
 import { outputOf } from '../../../src/cli/crashtest/outputs.ts';
+import { outcomeOf } from '../../../src/cli/crashtest.ts';
 import { quietCatalog } from '../../../src/cli/definition-options.ts';
 
 const places: string[] = [];
@@ -114,4 +116,11 @@ test('events are counted as they come, a torn line when it is whole, other text 
   expect(await output.look()).toBe(false);
   await output.reread();
   expect(Object.fromEntries(output.seen)).toEqual({ 'r1 000000001': 1, 'r1 000000002': 2, 'r1 000000003': 1 });
+});
+
+test('what a selector brings from a source that is not held to this channel is not invented', async () => {
+  const feeder = { numbers: new Numbers('r1', () => 0), isReady: async () => true, feed: async () => {} };
+  const ids = [...feeder.numbers.take(1), ...feeder.numbers.take(1)];
+  const output = { seen: new Map([...ids, 'r1 000000077'].map((id) => [id, 1])), look: async () => false, reread: async () => {}, close() {} };
+  expect(outcomeOf({ channel: 'c1', feeders: [], outputs: [output] }, [feeder])).toMatchObject({ delivered: 3, lost: 0, invented: 1 });
 });
