@@ -16,9 +16,7 @@ import { freePort, LineClient } from '../integration/agent-process.ts';
 import { eventually, TestBroker, tempDir } from '../integration/broker-harness.ts';
 import { FlumeAgent, hasFlume } from './real-flume.ts';
 
-it.runIf(!hasFlume)('the real Flume is not asked: it is not installed', () => expect(hasFlume).toBe(false));
-
-describe.runIf(hasFlume)('with the real Flume', () => {
+describe.runIf(hasFlume)(`with the real Flume${hasFlume ? '' : ' (skipped: it is not installed)'}`, () => {
   let broker: TestBroker;
   let place: string;
   const closing: (() => Promise<unknown>)[] = [];
