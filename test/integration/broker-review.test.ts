@@ -258,6 +258,20 @@ describe('requests that cross each other', () => {
     expect(answer.responses[0]?.partitionResponses.map(({ errorCode }) => errorCode)).toEqual([0, STORAGE_ERROR]);
   });
 
+  test('a stop before the producers are known again is no clean one: the next start looks for them', async () => {
+    const { broker, disk, client } = await onMemory();
+    await broker.topic('t');
+    const first = batchOf(['a'], { producerId: 7, producerEpoch: 0, baseSequence: 0 });
+    expect(await produceTo(client, 't', 0, first)).toMatchObject({ errorCode: 0, baseOffset: 0 });
+    disk.failNext('sync', 'EIO', { path: '/t-0/' });
+    disk.failNext('list', 'EIO', { path: '/t-0' });
+    expect((await produceTo(client, 't', 0, batchOf(['b']))).errorCode).toBe(STORAGE_ERROR);
+    await broker.restart();
+    const again = await broker.client();
+    expect(await produceTo(again, 't', 0, first)).toMatchObject({ errorCode: 0, baseOffset: 0 });
+    expect((await readAll(again, 't', 0)).map(({ value }) => value)).toEqual(['a']);
+  });
+
   test('a client that ends its side and never reads does not stay for ever', async () => {
     const broker = await TestBroker.start({ 'connections.max.idle.ms': '300', 'socket.send.buffer.bytes': '1024' });
     ends.push(() => broker.end());

@@ -364,8 +364,10 @@ export class Partition {
     this.#closed = true;
     this.#nextHeal?.cancel();
     await this.#healing;
-    if (clean && this.#log.failure === null) this.#state.snapshotAtEnd();
-    await this.#log.close({ clean: clean && this.#log.failure === null });
+    // What was not found again after a cut must be looked for at the next start.
+    const isSound = clean && this.#log.failure === null && !this.isBroken;
+    if (isSound) this.#state.snapshotAtEnd();
+    await this.#log.close({ clean: isSound });
   }
 }
 

@@ -434,7 +434,7 @@ export class TopicStore {
     for (const partition of this.allPartitions()) {
       try {
         await partition.close(clean);
-        if (partition.log.failure) allClean = false;
+        if (partition.log.failure || partition.isBroken) allClean = false;
       } catch (error) {
         allClean = false;
         this.#options.log.error({ err: error }, `cannot close ${basename(partition.dir)}: ${errorText(error)}`);
