@@ -7,6 +7,9 @@ import { type ByteReader, ByteWriter } from '../lib/bytes.ts';
 import { ProtocolError } from '../lib/errors.ts';
 import { isExact, NO_BYTES } from './schema.ts';
 
+/** The compact form could say more; Kafka refuses it there too. What is kept or worked at per character stays small by this. */
+const MAX_STRING = 0x7fff;
+
 function negativeLength(length: number): never {
   throw new ProtocolError(`a length of ${length} is neither a size nor null (-1)`);
 }
@@ -36,6 +39,7 @@ export const wire = {
   },
   compactString(reader: ByteReader): string | null {
     const length = reader.uvarint() - 1;
+    if (length > MAX_STRING) throw new ProtocolError(`a string of ${length} bytes is longer than strings may be (${MAX_STRING})`);
     return length < 0 ? null : reader.utf8(length);
   },
   plainBytes(reader: ByteReader): Buffer | null {
@@ -50,7 +54,7 @@ export const wire = {
 
   writePlainString(writer: ByteWriter, value: string | null): void {
     const length = value === null ? -1 : Buffer.byteLength(value);
-    if (length > 0x7fff) throw new ProtocolError(`a string of ${length} bytes is longer than this version can carry (32767)`);
+    if (length > MAX_STRING) throw new ProtocolError(`a string of ${length} bytes is longer than this version can carry (${MAX_STRING})`);
     writer.i16(length);
     if (value !== null) writer.utf8(value);
   },

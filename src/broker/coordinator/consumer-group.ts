@@ -90,7 +90,7 @@ export class ConsumerGroup {
   readonly deadlines = new Map<string, MemberDeadlines>();
   /** What each regular expression stands for. */
   resolved: ReadonlyMap<string, readonly string[]> = new Map();
-  /** For which version of the catalog `topics` and `resolved` were computed, and the epoch that should have followed; null = never. */
+  /** For which version of the catalog `topics` and `resolved` were computed, and the epoch that should have followed; null = never, or it could not be stored. */
   refreshed: { readonly version: number; readonly epoch: number } | null = null;
 
   constructor(id: string) {
@@ -158,6 +158,7 @@ export class ConsumerGroup {
   #put(member: ConsumerMember): void {
     const old = this.members.get(member.id);
     if (old && old.current !== member.current) this.#letGo(old);
+    if (old && old.instanceId !== member.instanceId) this.#forgetInstance(old);
     this.members.set(member.id, member);
     if (member.instanceId !== null) this.instances.set(member.instanceId, member.id);
     for (const topics of [member.current.assigned, member.current.revoking]) {
@@ -185,7 +186,11 @@ export class ConsumerGroup {
     this.#letGo(member);
     this.members.delete(memberId);
     this.deadlines.delete(memberId);
-    if (member.instanceId !== null && this.instances.get(member.instanceId) === memberId) this.instances.delete(member.instanceId);
+    this.#forgetInstance(member);
+  }
+
+  #forgetInstance({ id, instanceId }: ConsumerMember): void {
+    if (instanceId !== null && this.instances.get(instanceId) === id) this.instances.delete(instanceId);
   }
 }
 

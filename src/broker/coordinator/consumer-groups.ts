@@ -112,6 +112,8 @@ export class ConsumerGroups {
 
   /** Records about this group could not be stored: whoever was to go is still a member, and gets another session. */
   abandon(group: ConsumerGroup, now: number): void {
+    // What was found of topics may have been in these records.
+    group.refreshed = null;
     for (const id of group.members.keys()) {
       if (!group.deadlines.has(id)) group.deadlines.set(id, { session: now + this.#options.rules.sessionMs, revocation: null });
     }

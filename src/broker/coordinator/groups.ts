@@ -23,7 +23,7 @@ import { consumerGroupTombstones, refuseConsumerFetch } from './consumer-group.t
 import { ConsumerGroups } from './consumer-groups.ts';
 import type { ConsumerRules, HeartbeatCall, HeartbeatReply } from './consumer-heartbeat.ts';
 import { Group, type Member, metadataOf } from './group.ts';
-import { heartbeat, type JoinCall, join, leave, refuseJoin, refuseMember, type SyncCall, sync } from './group-membership.ts';
+import { heartbeat, type JoinCall, join, leave, refuseJoin, type SyncCall, sync } from './group-membership.ts';
 import {
   type CommitCall,
   type Committer,
@@ -395,12 +395,6 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
       .filter(({ groupState, groupType }) => {
         return (states.length === 0 || states.includes(groupState.toLowerCase())) && (types.length === 0 || types.includes(groupType));
       });
-  }
-
-  /** Whether a member may write on behalf of its group (TxnOffsetCommit 3+): 0 or an error code. */
-  verifyMember(groupId: string, memberId: string, instanceId: string | null): number {
-    const group = this.#groups.get(groupId);
-    return group ? refuseMember(group, memberId, instanceId) : ErrorCode.UNKNOWN_MEMBER_ID;
   }
 }
 

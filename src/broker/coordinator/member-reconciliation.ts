@@ -58,9 +58,9 @@ export function reconcile(current: CurrentAssignment, goal: Goal): CurrentAssign
 /** A member that did not say what it holds may hold anything. */
 function holdsAny(owned: TopicPartitions | null, some: TopicPartitions): boolean {
   if (owned === null) return true;
-  for (const [topicId, partitions] of owned) {
-    const wanted = some.get(topicId);
-    if (wanted && partitions.some((partition) => wanted.includes(partition))) return true;
+  for (const [topicId, partitions] of some) {
+    const held = new Set(owned.get(topicId));
+    if (partitions.some((partition) => held.has(partition))) return true;
   }
   return false;
 }
@@ -110,14 +110,19 @@ export function sameAssignment(a: CurrentAssignment, b: CurrentAssignment): bool
 
 /** From the form of the wire and of records: sorted, each partition once, without empty topics. */
 export function partitionsFrom(list: readonly { readonly topicId: string; readonly partitions: readonly number[] }[]): TopicPartitions {
-  const topics = new Map<string, readonly number[]>();
+  const found = new Map<string, Set<number>>();
   for (const { topicId, partitions } of list) {
-    const all = new Set([...(topics.get(topicId) ?? []), ...partitions]);
-    if (all.size > 0)
-      topics.set(
-        topicId,
-        [...all].sort((a, b) => a - b),
-      );
+    const all = found.get(topicId) ?? new Set();
+    found.set(topicId, all);
+    for (const partition of partitions) all.add(partition);
+  }
+  const topics = new Map<string, readonly number[]>();
+  for (const [topicId, all] of found) {
+    if (all.size === 0) continue;
+    topics.set(
+      topicId,
+      [...all].sort((a, b) => a - b),
+    );
   }
   return topics;
 }

@@ -8,12 +8,16 @@
  * Topic names are ASCII; a class of characters is a table of 128 flags. A character beyond is legal and matches nothing.
  * pattern-syntax.ts reads the text; this file makes the machine and runs it.
  */
-import { type Assertion, type PatternNode, parsePattern } from './pattern-syntax.ts';
+import { type Assertion, PatternFault, type PatternNode, parsePattern } from './pattern-syntax.ts';
 
 export { PatternFault } from './pattern-syntax.ts';
 
 /** States of a machine; a larger pattern is refused. */
 const MAX_STATES = 20_000;
+/** Of them followed at once, which is what a character costs: every name there is has to be looked at in one turn. */
+const MAX_PLACES = 1000;
+/** Of a topic. */
+const MAX_NAME = 249;
 
 type State =
   | { readonly kind: 'chars'; readonly table: Uint8Array }
@@ -33,6 +37,16 @@ export class TopicPattern {
     this.#states.push({ kind: 'end' });
     this.#now = new Places(this.#states.length);
     this.#next = new Places(this.#states.length);
+    this.#refuseWide();
+  }
+
+  /** Goes through a name that fits everywhere: none that is real keeps more places open. */
+  #refuseWide(): void {
+    this.#enter(0, null, 0, this.#now);
+    for (let at = 0; at < MAX_NAME && this.#now.size > 0; at++) {
+      if (this.#now.size > MAX_PLACES) throw new PatternFault('expression is too large');
+      this.#step(null, at);
+    }
   }
 
   #emit(node: PatternNode): void {
@@ -85,28 +99,31 @@ export class TopicPattern {
   matches(name: string): boolean {
     this.#now.clear();
     this.#enter(0, name, 0, this.#now);
-    for (let at = 0; at < name.length && this.#now.size > 0; at++) {
-      this.#next.clear();
-      const code = name.charCodeAt(at);
-      for (let i = 0; i < this.#now.size; i++) {
-        const place = this.#now.list[i]!;
-        const state = this.#states[place]!;
-        if (state.kind === 'chars' && code < 128 && state.table[code] === 1) this.#enter(place + 1, name, at + 1, this.#next);
-      }
-      [this.#now, this.#next] = [this.#next, this.#now];
-    }
+    for (let at = 0; at < name.length && this.#now.size > 0; at++) this.#step(name, at);
     return this.#now.has(this.#states.length - 1);
   }
 
+  /** Reads a character. @param name null = one that fits everywhere */
+  #step(name: string | null, at: number): void {
+    this.#next.clear();
+    const code = name === null ? -1 : name.charCodeAt(at);
+    for (let i = 0; i < this.#now.size; i++) {
+      const place = this.#now.list[i]!;
+      const state = this.#states[place]!;
+      if (state.kind === 'chars' && (code < 0 || (code < 128 && state.table[code] === 1))) this.#enter(place + 1, name, at + 1, this.#next);
+    }
+    [this.#now, this.#next] = [this.#next, this.#now];
+  }
+
   /** Everything that is reached from a state without reading a character. */
-  #enter(first: number, name: string, at: number, places: Places): void {
+  #enter(first: number, name: string | null, at: number, places: Places): void {
     const open = [first];
     while (open.length > 0) {
       const place = open.pop()!;
       if (!places.add(place)) continue;
       const state = this.#states[place]!;
       if (state.kind === 'fork') open.push(state.a, state.b);
-      else if (state.kind === 'assert' && holds(state.assertion, name, at)) open.push(place + 1);
+      else if (state.kind === 'assert' && (name === null || holds(state.assertion, name, at))) open.push(place + 1);
     }
   }
 }

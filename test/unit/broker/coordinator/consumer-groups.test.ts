@@ -114,6 +114,16 @@ describe('epochs', () => {
     expect(c.state('g')).toBe('Stable 1/1');
   });
 
+  it('a long list of what a member holds is looked through once', () => {
+    const c = withTopic(2);
+    c.join('g', 'a');
+    c.join('g', 'b');
+    const one = c.list(['t-0'])[0]!;
+    const topicPartitions = Array.from({ length: 10_000 }, (_, i) => ({ topicId: one.topicId, partitions: [i] }));
+    expect(c.send('g', 'a', { memberEpoch: 1, topicPartitions })).toMatchObject({ errorCode: 0, memberEpoch: 1 });
+    expect(c.send('g', 'a', { memberEpoch: 1, topicPartitions: topicPartitions.slice(2) })).toMatchObject({ errorCode: 0, memberEpoch: 2 });
+  });
+
   it('a full request is told everything again', () => {
     const c = withTopic(1);
     c.join('g', 'a');
@@ -249,6 +259,14 @@ describe('static members', () => {
     expect(c.state('g')).toBe('Empty 2/1');
     expect(c.join('g', 'a2', { instanceId: 'a' })).toMatchObject({ errorCode: 0, memberEpoch: 3 });
     expect(c.send('g', 'a2', { memberEpoch: -1, instanceId: 'a' })).toMatchObject({ errorCode: 0, memberEpoch: -1 });
+  });
+
+  it('may change their instance id, which is free then', () => {
+    const c = withTopic(2);
+    c.join('g', 'a', { instanceId: 'one' });
+    c.join('g', 'a', { instanceId: 'two' });
+    expect(c.join('g', 'b', { instanceId: 'one' })).toMatchObject({ errorCode: 0 });
+    expect(c.join('g', 'c', { instanceId: 'two' })).toMatchObject({ errorCode: E.UNRELEASED_INSTANCE_ID });
   });
 });
 
@@ -454,6 +472,21 @@ describe('records', () => {
     expect(c.describe('g').members).toHaveLength(2);
     c.d.advance(1);
     expect(c.describe('g').members).toHaveLength(0);
+  });
+
+  it('about topics that cannot be stored are made again', () => {
+    const c = withTopic(1);
+    c.join('g', 'a');
+    c.join('g', 'b');
+    c.topic('t', 4);
+    const nothing = { instanceId: null, rackId: null, rebalanceTimeoutMs: -1, subscribedTopicNames: null, subscribedTopicRegex: null, serverAssignor: null };
+    const request = { groupId: 'g', memberId: 'a', memberEpoch: 1, topicPartitions: null, ...nothing };
+    const beat = { kind: 'consumer-heartbeat', version: 1, clientId: 'c', clientHost: '/127.0.0.1', mayDescribe: () => true, request } as const;
+    const refused = c.d.groups.decide(beat, c.d.now);
+    expect(refused.records.length).toBeGreaterThan(0);
+    c.d.groups.abandon(refused, c.d.now);
+    c.send('g', 'b', { memberEpoch: -1 });
+    expect(c.assigned(c.join('g', 'a'))).toEqual(['t-0', 't-1', 't-2', 't-3']);
   });
 
   it('that cannot be stored change nothing', () => {
