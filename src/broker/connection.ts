@@ -12,6 +12,7 @@ import { ErrorCode } from '../kafka/errors.ts';
 import { apiVersionsFallback, encodeResponse, readRequestHeader } from '../kafka/headers.ts';
 import type { AnyApi } from '../kafka/schema.ts';
 import { ByteReader } from '../lib/bytes.ts';
+import type { Timer } from '../lib/clock.ts';
 import { errorText, ProtocolError } from '../lib/errors.ts';
 import { SaslLogin } from './auth/login.ts';
 import type { Broker } from './broker.ts';
@@ -60,6 +61,7 @@ export class Connection {
   #blocked = false;
   #muted = false;
   #mutedUntil = 0;
+  #unmute: Timer | undefined;
   #closing = false;
 
   constructor(id: number, socket: Socket, listener: Listener, broker: Broker) {
@@ -85,6 +87,7 @@ export class Connection {
     socket.on('end', () => this.#onEnd());
     socket.on('close', () => {
       this.#closing = true;
+      this.#unmute?.cancel();
       this.#gone.abort();
     });
   }
@@ -268,11 +271,11 @@ export class Connection {
     if (ms <= 0) return;
     this.#broker.figures.throttle(ms);
     const until = this.#broker.clock.monotonic() + ms;
-    if (until <= this.#mutedUntil) return;
+    if (until <= this.#mutedUntil || this.#gone.signal.aborted) return;
     this.#mutedUntil = until;
     this.#muted = true;
-    this.#broker.clock.after(ms, () => {
-      if (this.#mutedUntil > until) return;
+    this.#unmute?.cancel();
+    this.#unmute = this.#broker.clock.after(ms, () => {
       this.#muted = false;
       this.#pump();
     });

@@ -19,6 +19,8 @@ const WINDOW_MS = 1000;
 /** Longest wait for bytes, and, as in Kafka a window, for busy requests. */
 const MAX_THROTTLE_MS = 30_000;
 const MAX_BUSY_THROTTLE_MS = WINDOW_MS;
+/** The longest that an answer can tell. */
+const MAX_TELLABLE_MS = 2 ** 31 - 1;
 /** More rates than this are looked through for those that nobody uses any more: client ids may be new with each run. */
 const MANY_RATES = 1000;
 
@@ -54,15 +56,18 @@ class Rate {
 class Bucket {
   #left = Number.POSITIVE_INFINITY;
   #at = 0;
+  #perSecond = 0;
 
+  /** Full again: a new one is the same. */
   isIdle(nowMs: number): boolean {
-    return nowMs - this.#at >= WINDOWS * WINDOW_MS;
+    return this.#left + ((nowMs - this.#at) / 1000) * this.#perSecond >= this.#perSecond * WINDOWS;
   }
 
   /** How much is left now, with `perSecond` coming in. */
   left(nowMs: number, perSecond: number): number {
     this.#left = Math.min(perSecond * WINDOWS, this.#left + ((nowMs - this.#at) / 1000) * perSecond);
     this.#at = nowMs;
+    this.#perSecond = perSecond;
     return this.#left;
   }
 
@@ -127,7 +132,7 @@ export class Quotas {
       },
       throttleTimeMs: () => {
         const left = bucket.left(this.#clock.monotonic(), limit);
-        const ms = left < 0 && (refused || !isStrict) ? Math.round((-left / limit) * 1000) : 0;
+        const ms = left < 0 && (refused || !isStrict) ? Math.min(MAX_TELLABLE_MS, Math.round((-left / limit) * 1000)) : 0;
         context.throttle(ms);
         return ms;
       },
@@ -166,11 +171,11 @@ export class Quotas {
 
   /** The most specific quota; `scope` names who shares its rate. */
   #quotaFor(key: string, { principal, clientId }: RequestContext['client']): { readonly limit: number; readonly scope: string } | undefined {
+    const user = principal.replace(/^User:/, '');
     let best: { rank: number; limit: number; scope: string } | undefined;
     for (const { entity, values } of this.#entries()) {
       const limit = values[key];
       if (limit === undefined || has(entity, 'ip')) continue;
-      const user = principal.replace(/^User:/, '');
       const rank = rankOf(entity, user, clientId);
       if (rank < 0 || (best && best.rank <= rank)) continue;
       best = { rank, limit, scope: `${has(entity, 'user') ? user : ''}/${has(entity, 'client-id') ? clientId : ''}` };

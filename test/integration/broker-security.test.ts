@@ -19,6 +19,7 @@ import { Produce } from '../../src/kafka/apis/produce.ts';
 import { SaslAuthenticate } from '../../src/kafka/apis/sasl-authenticate.ts';
 import { SaslHandshake } from '../../src/kafka/apis/sasl-handshake.ts';
 import { KafkaConnection } from '../../src/kafka/client/connection.ts';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { BrokerProcess, batchOf, eventually, TestBroker, tempDir } from './broker-harness.ts';
 
 const PASSWORD = 'changeit';
@@ -106,8 +107,8 @@ afterEach(async () => {
 
 type Values = Readonly<Record<string, string>>;
 
-async function brokerWith(settings: Values): Promise<TestBroker> {
-  const broker = await TestBroker.start(settings);
+async function brokerWith(settings: Values, options: Parameters<typeof TestBroker.start>[1] = {}): Promise<TestBroker> {
+  const broker = await TestBroker.start(settings, options);
   closing.push(() => broker.end());
   return broker;
 }
@@ -551,6 +552,28 @@ describe('quotas', () => {
     const others = performance.now();
     expect((await produce(await broker.client('modest'), 500_000)).throttleTimeMs).toBe(0);
     expect(performance.now() - others).toBeLessThan(500);
+  });
+
+  test('a client that goes away while it has to wait leaves nothing behind', async () => {
+    const waiting = new Map<object, number>();
+    const after: Clock['after'] = (delayMs, fn) => {
+      const timer = systemClock.after(delayMs, () => {
+        waiting.delete(timer);
+        fn();
+      });
+      waiting.set(timer, delayMs);
+      return { cancel: () => void (waiting.delete(timer) && timer.cancel()) };
+    };
+    const broker = await brokerWith({}, { clock: { ...systemClock, after } });
+    await broker.topic('t');
+    await limit(broker, 'producer_byte_rate', 5000);
+    const greedy = await broker.client('greedy');
+    const { throttleTimeMs } = await produce(greedy, 120_000);
+    expect(throttleTimeMs).toBeGreaterThan(10_000);
+    const held = (): number => [...waiting.values()].filter((ms) => ms === throttleTimeMs).length;
+    expect(held()).toBe(1);
+    greedy.close();
+    await eventually(() => held() === 0, 'the wait to end', 5000);
   });
 
   test('a consumer over its rate as well', async () => {

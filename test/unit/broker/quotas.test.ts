@@ -94,6 +94,24 @@ describe('controller_mutation_rate', () => {
     expect(waits).toEqual([5000]);
   });
 
+  test('what a client owes is not forgotten because many others come', async () => {
+    const clock = new ManualClock();
+    const quotas = new Quotas(() => [quota(undefined, null, 1, 'controller_mutation_rate')], clock);
+    const charge = (clientId: string, partitions: number): boolean => quotas.mutations(asking(clientId).context, true).charge(partitions);
+    expect(charge('greedy', 100)).toBe(true);
+    expect(charge('modest', 1)).toBe(true);
+    await clock.advance(12_000);
+    for (let i = 0; i < 1000; i++) charge(`c${i}`, 1);
+    expect(quotas.size).toBe(1001);
+    expect(charge('greedy', 1)).toBe(false);
+  });
+
+  test('the wait fits into the answer', () => {
+    const quotas = new Quotas(() => [quota('u', undefined, 1e-6, 'controller_mutation_rate')], new ManualClock());
+    const one = quotas.mutations(asking().context, false);
+    expect([one.charge(1000), one.throttleTimeMs()]).toEqual([true, 2 ** 31 - 1]);
+  });
+
   test('nobody else waits', () => {
     const { quotas } = limited();
     const all = new Quotas(() => [], new ManualClock());
