@@ -53,6 +53,8 @@ export class GroupConsumer {
   #partitions: readonly Assigned[] = [];
   /** Handing out is off while a rebalance settles. */
   #open = false;
+  /** Generation of which we last heard what we got. */
+  #heldIn = -1;
   #abort = new AbortController();
   #loop: Promise<void> | undefined;
   #waiter: (() => void) | undefined;
@@ -167,7 +169,8 @@ export class GroupConsumer {
   commit(): Promise<void> {
     if (this.#committing !== undefined) return this.#committing.then(() => (this.#unstored().length > 0 ? this.commit() : undefined));
     const due = this.#unstored();
-    if (due.length === 0 || !this.#membership.isMember) return Promise.resolve();
+    // Until we hear what we got in a new generation, what we had may be another's, who is further by now.
+    if (due.length === 0 || !this.#membership.isMember || this.#membership.generation !== this.#heldIn) return Promise.resolve();
     const began = this.cluster.clock.monotonic();
     this.#committing = this.#membership
       .commit(due)
@@ -230,10 +233,12 @@ export class GroupConsumer {
   /** True when partitions were let go that others may have only after the next generation. */
   async #joinGroup(): Promise<boolean> {
     const topics = await this.#topics();
-    const before = this.#membership.generation;
-    const { partitions, isCooperative }: Assignment = await this.#membership.join(topics, before < 0 ? [] : this.#owned());
-    // Nobody else can have had a partition in between only if no generation is missing.
+    const before = this.#membership.generation < 0 ? -1 : this.#heldIn;
+    const claim = { owned: before < 0 ? [] : this.#owned(), generation: before };
+    const { partitions, isCooperative }: Assignment = await this.#membership.join(topics, claim);
+    // Nobody else can have had a partition in between only if no generation is missing, also none of which we did not hear what we got.
     const isContinued = before >= 0 && this.#membership.generation === before + 1;
+    this.#heldIn = this.#membership.generation;
     const had = this.#partitions;
     await this.#takeOver(partitions, isContinued);
     return isCooperative && had.some(({ topic, partition }) => !partitions.some((one) => one.topic === topic && one.partitions.includes(partition)));

@@ -62,11 +62,11 @@ export class Membership {
   }
 
   /**
-   * Joins, and assigns partitions if this member is made leader. `owned`: what it has had in this generation.
+   * Joins, and assigns partitions if this member is made leader. `claim`: what it has, and since which generation.
    * @throws RebalanceError try again; ConnectionError, ProtocolError
    */
-  async join(topics: readonly string[], owned: readonly TopicPartitions[]): Promise<Assignment> {
-    const answer = await this.#join(topics, { owned, generation: this.#generation });
+  async join(topics: readonly string[], claim: Claim): Promise<Assignment> {
+    const answer = await this.#join(topics, claim);
     this.#generation = answer.generationId;
     const plan = answer.leader === this.#memberId && !answer.skipAssignment ? await this.#plan(answer) : [];
     const synced = await this.#call((connection) =>
