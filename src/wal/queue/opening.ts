@@ -80,10 +80,12 @@ export function openStorage(options: StorageOptions, readOnly = false): Storage 
     dirs.data.forEach((dir, i) => {
       stripes.push(openStripe(options, { id: home.dataIds[i]!, dir, checkpoint, readOnly, done, damaged }));
     });
+    // Beside a running agent files may have gone meanwhile, of which all was acknowledged before.
+    if (readOnly) readAcks(disk, dirs.checkpoint, home.tag, done);
     const next = Math.max(done.high, damaged.high, mark, checkpoint?.next ?? 0, ...stripes.map(({ log }) => log.nextOffset));
     const points = home.dataIds.map((id) => markOf(checkpoint, id)?.recoveryPoint ?? 0);
     const safe = Math.max(mark, ...(checkpoint?.stripes ?? []).map(({ recoveryPoint }) => recoveryPoint));
-    let lost = skipDeleted(stripes, { done, next, safe });
+    let lost = skipDeleted(stripes, { done, next, safe, isKnown: found.present && found.damaged === 0 }, notes);
     const wasClean = checkpoint?.clean ?? false;
     if (!wasClean) lost += skipHoles(stripes, { done, damaged, next, mark, from: Math.min(...points) }, notes);
     return { tag: home.tag, stripes, done, acks, next, wasClean, lost, notes };
@@ -167,14 +169,24 @@ function refuseMissing(checkpoint: Checkpoint | null, here: { ids: readonly stri
   });
 }
 
-/** Data files go only when everything in them is acknowledged; so what lies before the first file is done with. */
-function skipDeleted(stripes: readonly Stripe[], range: { done: RangeSet; next: number; safe: number }): number {
-  const { done, next, safe } = range;
+/**
+ * Data files go only when everything in them is acknowledged, durably; so what lies before the first file is done with. Where the
+ * acknowledgements are all there (`isKnown`) and say otherwise, somebody removed files.
+ */
+function skipDeleted(stripes: readonly Stripe[], range: { done: RangeSet; next: number; safe: number; isKnown: boolean }, notes: string[]): number {
+  const { done, next, safe, isKnown } = range;
   const starts = stripes.filter(({ log }) => log.sizeBytes > 0).map(({ log }) => log.logStartOffset);
-  // Without any data the files were removed or lost, and with them what was safe at the last checkpoint.
-  const lost = starts.length === 0 ? done.missingIn(0, safe) : 0;
-  done.add(0, starts.length === 0 ? next : Math.min(...starts));
+  const begin = starts.length === 0 ? next : Math.min(...starts);
+  // Without any data all files are gone, and with them what was safe at the last checkpoint.
+  const end = starts.length === 0 ? safe : isKnown ? begin : 0;
+  const lost = done.missingIn(0, end);
+  if (lost > 0) notes.push(goneNote(done.nextOutside(0), end));
+  done.add(0, begin);
   return lost;
+}
+
+function goneNote(from: number, to: number): string {
+  return `events ${from} to ${to - 1} had been stored and are in none of the data files any more`;
 }
 
 /**
@@ -206,7 +218,7 @@ function skipHoles(
   for (const [from, to] of damaged.ranges()) known.add(from, to);
   for (const [from, to] of holes) {
     const end = Math.min(to, safe);
-    if (from < end && known.missingIn(from, end) > 0) notes.push(`events ${from} to ${end - 1} had been stored and are in none of the data files any more`);
+    if (from < end && known.missingIn(from, end) > 0) notes.push(goneNote(from, end));
   }
   known.add(0, safe);
   return holes.reduce((lost, [from, to]) => lost + to - from - known.missingIn(from, to), 0);

@@ -176,6 +176,22 @@ describe('faults', () => {
     expect(ids(await take(channel))).toEqual([...range(0, 50), 51]);
   });
 
+  test.each(['a stop', 'a kill'])('the first data file removed after %s: its events are counted as lost, all others come', async (end) => {
+    const disk = new MemoryDisk();
+    const { channel } = await open(disk, { maxFileSize: '2000' });
+    for (let id = 0; id < 60; id++) await put(channel, id);
+    await (await take(channel, 5)).commit();
+    if (end === 'a stop') await channel.stop();
+    else disk.crash({ killed: true });
+    const files = disk.readdir('/d').filter((name) => name.endsWith('.log'));
+    const second = Number(files.sort()[1]?.replace('.log', ''));
+    disk.unlink(`/d/${files[0]}`);
+    const { channel: again, voice } = await open(disk, { maxFileSize: '2000' });
+    expect(ids(await take(again))).toEqual(range(second, 60));
+    expect(voice.extra.EventsLostCount).toBe(second - 5);
+    expect(voice.lines.join('\n')).toContain(`events 5 to ${second - 1} had been stored and are in none of the data files any more`);
+  });
+
   test('the clock set back changes nothing', async () => {
     const disk = new MemoryDisk();
     const { channel, clock } = await open(disk, { maxFileSize: '2000' });
