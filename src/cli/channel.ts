@@ -230,20 +230,22 @@ async function verify(task: Task): Promise<number> {
     return faults.length > 0 ? EXIT.failed : EXIT.ok;
   }
   const report: VerifyReport = verifyFiles(realDisk, homeDirs(channel.config as StorageConfig, homeOf(context)));
+  const isSound = report.bad.every(({ torn }) => torn) && report.unreadable.length === 0 && report.missing === 0;
   if (task.json) context.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
   else {
     context.stdout.write(`${report.files} data files, ${report.batches} batches, ${report.bytes} bytes read\n`);
     for (const { file, position, sizeBytes, torn } of report.bad) {
       context.stdout.write(
-        torn
+        torn && report.missing === 0
           ? `  ${file}: an unfinished write of ${sizeBytes} bytes at the end (harmless, it is cut off when the channel opens)\n`
           : `  ${file}: ${sizeBytes} bytes from ${position} on are damaged; they are put aside into quarantine/ when the channel opens or gets there\n`,
       );
     }
     for (const file of report.unreadable) context.stdout.write(`  ${file} is damaged\n`);
-    if (report.bad.every(({ torn }) => torn) && report.unreadable.length === 0) context.stdout.write('no damage found\n');
+    if (report.missing > 0) context.stdout.write(`  ${report.missing} events that were stored cannot be read any more\n`);
+    if (isSound) context.stdout.write('no damage found\n');
   }
-  return report.bad.some(({ torn }) => !torn) || report.unreadable.length > 0 ? EXIT.failed : EXIT.ok;
+  return isSound ? EXIT.ok : EXIT.failed;
 }
 
 // ---- changing, with the channel to oneself ----

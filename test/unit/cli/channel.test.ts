@@ -127,6 +127,21 @@ test('verify names the damaged place and changes nothing', async () => {
   expect(fs.readFileSync(data).equals(bytes)).toBe(true);
 });
 
+test.each(['after a stop', 'beside a running agent'])('verify tells that the end of the newest data file is gone, %s', async (when) => {
+  const { dir, channel, open } = place();
+  const opened = await open();
+  const data = path.join(dir, 'd', '00000000000000000000.log');
+  await opened.put(EVENTS, never);
+  const { size } = fs.statSync(data);
+  await opened.put(EVENTS, never);
+  if (when === 'after a stop') await opened.stop();
+  expect(await channel('verify')).toMatchObject({ code: 0, out: expect.stringContaining('no damage found') });
+  fs.truncateSync(data, size);
+  expect(await channel('verify')).toMatchObject({ code: 1, out: expect.stringContaining('3 events that were stored cannot be read any more') });
+  expect(JSON.parse((await channel('verify', '--json')).out)).toMatchObject({ bad: [], missing: 3 });
+  await opened.stop();
+});
+
 describe.each<[Kind]>([['SPILLABLEMEMORY'], ['encrypted'], ...(compiled ? [['jdbc'] as [Kind]] : [])])('%s', (kind) => {
   test('ls, peek, verify, export, drain, import and drop', async () => {
     const { dir, channel, open } = place(kind);
