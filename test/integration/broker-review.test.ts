@@ -10,6 +10,7 @@ import { EndTxn } from '../../src/kafka/apis/end-txn.ts';
 import { Fetch } from '../../src/kafka/apis/fetch.ts';
 import { IncrementalAlterConfigs } from '../../src/kafka/apis/incremental-alter-configs.ts';
 import { InitProducerId } from '../../src/kafka/apis/init-producer-id.ts';
+import { ListOffsets } from '../../src/kafka/apis/list-offsets.ts';
 import { OffsetCommit } from '../../src/kafka/apis/offset-commit.ts';
 import { Produce } from '../../src/kafka/apis/produce.ts';
 import type { KafkaConnection } from '../../src/kafka/client/connection.ts';
@@ -270,6 +271,30 @@ describe('requests that cross each other', () => {
     const again = await broker.client();
     expect(await produceTo(again, 't', 0, first)).toMatchObject({ errorCode: 0, baseOffset: 0 });
     expect((await readAll(again, 't', 0)).map(({ value }) => value)).toEqual(['a']);
+  });
+
+  test('nobody is told to begin at the start because it is not known yet what is committed', async () => {
+    const { broker, disk, clock, client } = await onMemory();
+    await broker.topic('t');
+    await produceTo(client, 't', 0, batchOf(['a']));
+    disk.failNext('sync', 'EIO', { path: '/t-0/' });
+    disk.failNext('list', 'EIO', { path: '/t-0' });
+    expect((await produceTo(client, 't', 0, batchOf(['b']))).errorCode).toBe(STORAGE_ERROR);
+    const ask = async (timestamp: number) => {
+      const topics = [{ name: 't', partitions: [{ partitionIndex: 0, timestamp }] }];
+      const { errorCode, offset } = (await client.call(ListOffsets, { isolationLevel: 1, topics })).topics[0]!.partitions[0]!;
+      return [errorCode, offset];
+    };
+    expect([await ask(-1), await ask(1), await ask(-2)]).toEqual([
+      [STORAGE_ERROR, -1],
+      [STORAGE_ERROR, -1],
+      [0, 0],
+    ]);
+    await clock.advance(1000);
+    expect([await ask(-1), await ask(1)]).toEqual([
+      [0, 1],
+      [0, 0],
+    ]);
   });
 
   test('a client that ends its side and never reads does not stay for ever', async () => {

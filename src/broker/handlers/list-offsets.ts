@@ -36,6 +36,8 @@ function answer(topic: string, asked: Asked, readCommitted: boolean, { broker, c
   const fenced = partition.epochError(asked.currentLeaderEpoch);
   if (fenced !== ErrorCode.NONE) return none(fenced);
   if (asked.timestamp < 0 && !((SPECIAL_SINCE[asked.timestamp] ?? Number.POSITIVE_INFINITY) <= version)) return none(ErrorCode.UNSUPPORTED_VERSION);
+  // After a failed sync nobody knows yet which transactions are open; clients ask again.
+  if (readCommitted && partition.isBroken && (asked.timestamp >= 0 || asked.timestamp === LATEST)) return none(ErrorCode.KAFKA_STORAGE_ERROR);
   try {
     if (version === 0) return { ...none(ErrorCode.NONE), oldStyleOffsets: oldStyle(partition, asked) };
     const found = lookUp(partition, asked.timestamp, readCommitted);
