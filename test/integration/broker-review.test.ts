@@ -282,7 +282,7 @@ describe('requests that cross each other', () => {
     expect((await produceTo(client, 't', 0, batchOf(['b']))).errorCode).toBe(STORAGE_ERROR);
     const ask = async (timestamp: number) => {
       const topics = [{ name: 't', partitions: [{ partitionIndex: 0, timestamp }] }];
-      const { errorCode, offset } = (await client.call(ListOffsets, { isolationLevel: 1, topics })).topics[0]!.partitions[0]!;
+      const { errorCode, offset } = (await client.call(ListOffsets, { replicaId: -1, isolationLevel: 1, topics })).topics[0]!.partitions[0]!;
       return [errorCode, offset];
     };
     expect([await ask(-1), await ask(1), await ask(-2)]).toEqual([
