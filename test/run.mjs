@@ -19,6 +19,8 @@ const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-test-'));
 /** Where tests make their temporary directories, so that what they leave is seen, and goes. */
 const temporary = path.join(scratch, 'tmp');
 fs.mkdirSync(temporary);
+// Some tests run programs as another user, who must get there.
+fs.chmodSync(scratch, 0o755);
 const total = { passed: 0, failed: 0, skipped: 0 };
 const skippedNames = [];
 const failedNames = [];
