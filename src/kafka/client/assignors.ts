@@ -88,6 +88,13 @@ export const COOPERATIVE = 'cooperative-sticky';
 /** Assignors by the name members offer them under. */
 export const ASSIGNORS: Readonly<Record<string, Assignor>> = { range, roundrobin: roundRobin, sticky, [COOPERATIVE]: cooperativeSticky };
 
+const NAMES: ReadonlyMap<string, string> = new Map([
+  ['range', 'range'],
+  ['roundrobin', 'roundrobin'],
+  ['sticky', 'sticky'],
+  ['cooperativesticky', COOPERATIVE],
+]);
+
 /** The name for a word of partition.assignment.strategy, where Java class names may stand; undefined = there is no such. */
 export function assignorName(word: string): string | undefined {
   const plain = word
@@ -95,7 +102,7 @@ export function assignorName(word: string): string | undefined {
     .replace(/Assignor$/, '')
     .replaceAll(/[-_]/g, '')
     .toLowerCase();
-  return { range: 'range', roundrobin: 'roundrobin', sticky: 'sticky', cooperativesticky: COOPERATIVE }[plain];
+  return NAMES.get(plain);
 }
 
 /** The names for partition.assignment.strategy, in its order; what is not there is taken as range. */

@@ -54,6 +54,7 @@ it('every partition of every topic has one reader who asked for it, whatever the
 it('takes Java class names for assignors, and range for what it does not have', () => {
   const name = (text: string) => `org.apache.kafka.clients.consumer.${text}`;
   expect(assignorNames([name('RoundRobinAssignor'), name('RangeAssignor')])).toEqual(['roundrobin', 'range']);
+  expect(assignorNames(['constructor'])).toEqual(['range']);
   expect(assignorNames([name('CooperativeStickyAssignor'), name('StickyAssignor'), 'com.acme.StickyRackAssignor'])).toEqual([
     'cooperative-sticky',
     'sticky',
