@@ -6,8 +6,8 @@
 import { closeSync, createReadStream, existsSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { createInterface } from 'node:readline';
-import { databaseFile } from '../agent/channels/jdbc.ts';
 import { faultsOf, storedRows } from '../agent/channels/jdbc-database.ts';
+import { databaseFile } from '../agent/channels/jdbc-settings.ts';
 import { loadAgent } from '../agent/config/load.ts';
 import type { ChannelModel } from '../agent/config/model.ts';
 import type { Channel } from '../agent/core/channel.ts';

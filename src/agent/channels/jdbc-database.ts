@@ -1,11 +1,18 @@
-/** The SQLite file of the jdbc channel: loading the package, the table, rows, and saving what can be read of a damaged file. */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+/** The SQLite file of the jdbc channel: loading the package, its tables, and rows that are checked when they are read. */
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
 import { ChannelError, ConfigError, errorText } from '../../lib/errors.ts';
 import type { Part, StoredEvent } from '../../wal/queue/part.ts';
+import { RangeSet } from '../../wal/queue/ranges.ts';
+import { FORMAT, lineOf, type QueueState, rowSum, stateOf } from './jdbc-state.ts';
 
-const FORMAT = 1;
+/** As ALTER TABLE leaves a table of format 1, so that there is one text. */
+const EVENTS = 'CREATE TABLE events (seq INTEGER PRIMARY KEY, headers TEXT NOT NULL, body BLOB NOT NULL, sum INTEGER NOT NULL DEFAULT 0)';
+const EVENTS_1 = 'CREATE TABLE events (seq INTEGER PRIMARY KEY, headers TEXT NOT NULL, body BLOB NOT NULL)';
+const STATE = 'CREATE TABLE state (id INTEGER PRIMARY KEY, line TEXT NOT NULL)';
+export const INSERT = 'INSERT INTO events (seq, headers, body, sum) VALUES (?, ?, ?, ?)';
+export const SET_STATE = 'INSERT INTO state (id, line) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET line = excluded.line';
 /** Rows read at once. */
 export const READ_AHEAD = 1_000;
 
@@ -14,12 +21,14 @@ export interface Statement {
   run(...values: unknown[]): unknown;
   all(...values: unknown[]): unknown[];
   get(...values: unknown[]): unknown;
+  iterate(...values: unknown[]): IterableIterator<unknown>;
 }
 export interface Database {
   pragma(text: string, options?: { simple: boolean }): unknown;
   exec(text: string): void;
   prepare(text: string): Statement;
   transaction(work: () => void): () => void;
+  function(name: string, work: (...values: never[]) => unknown): void;
   close(): void;
 }
 export type Sqlite = new (file: string, options?: { readonly readonly?: boolean; readonly fileMustExist?: boolean }) => Database;
@@ -39,42 +48,62 @@ export function loadSqlite(): Sqlite {
   }
 }
 
+/** As it is read: where bytes are damaged nothing needs to be of its type. Without `sum` in a file of format 1. */
 export interface Row {
   readonly seq: number;
-  readonly headers: string;
-  readonly body: Buffer;
+  readonly headers: unknown;
+  readonly body: unknown;
+  readonly sum?: unknown;
 }
 
-/** Null: its headers are no JSON, so a byte of them is damaged. */
-function eventOf({ headers, body }: Row): StoredEvent | null {
+/** Something in the file is not as it was written, though SQLite has no complaint. */
+class DatabaseDamage extends ChannelError {}
+
+export function damage(what: string): ChannelError {
+  return new DatabaseDamage(what, { retriable: true, fix: 'the agent saves what can be read when it opens the channel, or gets there' });
+}
+
+/** Null: a byte of it is damaged. */
+export function eventOf({ seq, headers, body, sum }: Row): StoredEvent | null {
+  if (!Number.isSafeInteger(seq) || seq < 0 || typeof headers !== 'string' || !Buffer.isBuffer(body)) return null;
+  if (sum !== undefined && sum !== rowSum(seq, headers, body)) return null;
   if (headers === '') return { headers: {}, body };
   try {
     return { headers: JSON.parse(headers) as Record<string, string>, body };
   } catch {
-    return null;
+    return null; // format 1, or taken over from it
   }
 }
 
-/** Rows as runs of consecutive numbers, and the numbers of those that are damaged. */
-export function partsOf(rows: readonly Row[]): { readonly parts: readonly Part[]; readonly damaged: readonly number[] } {
+/**
+ * Rows as runs of consecutive numbers, from `at` on: each number that is not done with must be there. `back`: rows that had been
+ * delivered, and that a damaged journal brought back.
+ * @throws ChannelError one is missing, or is not as it was written
+ */
+export function partsOf(rows: readonly Row[], { at, next, done }: { readonly at: number; readonly next: number; readonly done: RangeSet }) {
   const parts: Part[] = [];
-  const damaged: number[] = [];
+  const back: number[] = [];
   let run: StoredEvent[] = [];
-  let next = -1;
+  let follows = -1;
+  let expected = done.nextOutside(at);
   for (const row of rows) {
-    const event = eventOf(row);
-    if (event === null) {
-      damaged.push(row.seq);
+    if (row.seq !== expected && row.seq < next && done.nextOutside(row.seq) !== row.seq) {
+      back.push(row.seq);
       continue;
     }
-    if (row.seq !== next) {
+    const event = eventOf(row);
+    if (row.seq !== expected || row.seq >= next || event === null) throw damage(`event ${expected} is missing or damaged`);
+    if (expected !== follows) {
       run = [];
-      parts.push({ events: run, head: 0, sequence: row.seq });
+      parts.push({ events: run, head: 0, sequence: expected });
     }
     run.push(event);
-    next = row.seq + 1;
+    follows = expected + 1;
+    expected = done.nextOutside(follows);
   }
-  return { parts, damaged };
+  const stuck = parts.length === 0 && expected <= at;
+  if ((rows.length < READ_AHEAD || stuck) && expected < next) throw damage(`events from ${expected} on are missing`);
+  return { parts, back, end: Math.min(expected, next) };
 }
 
 export function headersText(headers: Readonly<Record<string, string>>): string {
@@ -82,36 +111,93 @@ export function headersText(headers: Readonly<Record<string, string>>): string {
   return '';
 }
 
-/** Opens a database for work: what a transaction wrote is on the device when it returns. @throws as {@link prepareTable} */
-export function openDatabase(sqlite: Sqlite, file: string, create: boolean): Database {
+/** Opens a database for work: what a transaction wrote is on the device when it returns. Its state is null when that is damaged. @throws as {@link prepareTables} */
+export function openDatabase(sqlite: Sqlite, file: string, create: boolean): { readonly db: Database; readonly state: QueueState | null } {
   const db = new sqlite(file);
   try {
-    prepareTable(db, file, create);
-    return db;
+    prepareTables(db, file, create);
+    return { db, state: storedState(db) };
   } catch (error) {
     db.close();
+    const { code } = error as { code?: unknown };
+    // These statements work on every sound file, so the description of the tables is damaged.
+    if (code === 'SQLITE_ERROR' || (code === 'SQLITE_READONLY' && hasOddVersion(file))) throw damage(errorText(error));
     throw error;
   }
 }
 
-/** Settings, of which `synchronous` is the connection's own, and table. @throws ConfigError a newer version's, or no table and `create` is false */
-function prepareTable(db: Database, file: string, create: boolean): void {
+/** SQLite takes a file whose writer's version (byte 18) it does not know for one that may only be read. */
+function hasOddVersion(file: string): boolean {
+  const head = Buffer.alloc(20);
+  const fd = openSync(file, 'r');
+  readSync(fd, head, 0, 20, 0);
+  closeSync(fd);
+  return (head[18] as number) > 2;
+}
+
+/** Settings, of which `synchronous` is the connection's own, and tables. @throws ConfigError a newer version's, or no table and `create` is false; ChannelError damaged */
+export function prepareTables(db: Database, file: string, create: boolean): void {
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL');
+  db.pragma('cell_size_check = ON');
   const format = Number(db.pragma('user_version', { simple: true }));
-  if (format > FORMAT) {
+  const sql = eventsText(db);
+  // A newer version would have changed its state, too: with a state of this one it is a damaged byte.
+  if (format > FORMAT && storedState(db) === null) {
     throw new ConfigError(`${file} was written by a newer version of this program (format ${format}, this one knows ${FORMAT})`, {
       fix: 'start the newer version again',
     });
   }
-  const there = db.prepare("SELECT name FROM sqlite_master WHERE name = 'events'").get() !== undefined;
-  if (!there && !create) throw new ConfigError(`${file} has no table "events", and create.schema is false`, { fix: 'set create.schema = true' });
-  db.exec(`CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, headers TEXT NOT NULL, body BLOB NOT NULL); PRAGMA user_version = ${FORMAT}`);
+  if (sql === undefined && !create) throw new ConfigError(`${file} has no table "events", and create.schema is false`, { fix: 'set create.schema = true' });
+  if (sql !== undefined && sql !== EVENTS && sql !== EVENTS_1) throw damage(`the description of its table is damaged: ${sql}`);
+  if (sql === EVENTS && format === FORMAT) return;
+  db.transaction(() => {
+    if (sql === undefined) db.exec(EVENTS);
+    db.exec(STATE.replace('TABLE', 'TABLE IF NOT EXISTS'));
+    if (sql !== undefined && sql !== EVENTS) addSums(db);
+    else if (sql === undefined) db.prepare(SET_STATE).run(lineOf({ tag: newTag(), next: 0, done: new RangeSet() }));
+    db.exec(`PRAGMA user_version = ${FORMAT}`);
+  })();
 }
 
-/** Numbers of the first and the last row; found by the key, so it takes no longer with more rows. */
-export function boundsOf(db: Database): { readonly first: number | null; readonly last: number | null } {
-  return db.prepare('SELECT (SELECT min(seq) FROM events) AS first, (SELECT max(seq) FROM events) AS last').get() as ReturnType<typeof boundsOf>;
+/** The statement that made the table; undefined = there is none. */
+function eventsText(db: Database): string | undefined {
+  return (db.prepare("SELECT sql FROM sqlite_master WHERE name = 'events'").get() as { sql: string } | undefined)?.sql;
+}
+
+/** Makes a table of format 1 one of this format. */
+function addSums(db: Database): void {
+  // A value of another type is damage, which the 0 shows when the row is read.
+  db.function('row_sum', (seq: number, headers: unknown, body: unknown) =>
+    typeof headers === 'string' && Buffer.isBuffer(body) ? rowSum(seq, headers, body) : 0,
+  );
+  db.exec('ALTER TABLE events ADD COLUMN sum INTEGER NOT NULL DEFAULT 0; UPDATE events SET sum = row_sum(seq, headers, body)');
+  const done = new RangeSet();
+  let next = 0;
+  for (const { seq } of db.prepare('SELECT seq FROM events ORDER BY seq').iterate() as Iterable<{ seq: number }>) {
+    done.add(next, seq);
+    next = seq + 1;
+  }
+  db.prepare(SET_STATE).run(lineOf({ tag: newTag(), next, done }));
+}
+
+export function newTag(): string {
+  return randomBytes(8).toString('hex');
+}
+
+/** Null when there is none, or it is damaged. */
+export function storedState(db: Database): QueueState | null {
+  try {
+    return stateOf((db.prepare('SELECT line FROM state WHERE id = 1').get() as { line: unknown } | undefined)?.line);
+  } catch (error) {
+    if (isDamage(error) || (error as { code?: unknown }).code === 'SQLITE_ERROR') return null;
+    throw error;
+  }
+}
+
+/** The last row; found by the key, so it takes no longer with more rows. */
+export function lastRow(db: Database): Row | undefined {
+  return db.prepare('SELECT seq, headers, body, sum FROM events ORDER BY seq DESC LIMIT 1').get() as Row | undefined;
 }
 
 export function storageError(file: string, cause: unknown): ChannelError {
@@ -123,28 +209,32 @@ export function storageError(file: string, cause: unknown): ChannelError {
   });
 }
 
+/** A number that is there already was never given out, so its row is damaged. */
 export function isDamage(error: unknown): boolean {
   const { code } = error as { code?: unknown };
-  return typeof code === 'string' && /^SQLITE_(NOTADB|CORRUPT|FORMAT)/.test(code);
+  return (
+    error instanceof DatabaseDamage ||
+    (typeof code === 'string' && /^SQLITE_(NOTADB|CORRUPT|FORMAT|CONSTRAINT_PRIMARYKEY|CONSTRAINT_ROWID|IOERR_SHORT_READ)/.test(code))
+  );
 }
 
 /** Rows as they wait, without opening the channel; for `flume-ng channel`. @throws ConfigError no SQLite, or no such file; ChannelError it is damaged */
 export function* storedRows(file: string): Generator<{ readonly sequence: number; readonly event: StoredEvent }> {
   const db = openForReading(file);
   try {
-    const read = db.prepare('SELECT seq, headers, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
+    const read = db.prepare(`SELECT ${columnsOf(db)} FROM events WHERE seq > ? ORDER BY seq LIMIT ?`);
     for (let last = -1; ; ) {
       const rows = read.all(last, READ_AHEAD) as Row[];
       for (const row of rows) {
         const event = eventOf(row);
-        if (event === null) throw damagedHeaders(file, row.seq);
+        if (event === null || row.seq <= last) throw damage(`event ${row.seq} in ${file} is damaged`);
         yield { sequence: row.seq, event };
       }
       if (rows.length === 0) return;
       last = (rows[rows.length - 1] as Row).seq;
     }
   } catch (cause) {
-    if (!isDamage(cause)) throw cause;
+    if (cause instanceof ChannelError || !isDamage(cause)) throw cause;
     throw new ChannelError(`the database ${file} is damaged: ${errorText(cause)}`, {
       cause,
       fix: 'the agent saves what can be read when it opens the channel',
@@ -154,161 +244,46 @@ export function* storedRows(file: string): Generator<{ readonly sequence: number
   }
 }
 
-function damagedHeaders(file: string, sequence: number): ChannelError {
-  return new ChannelError(`the headers of event ${sequence} in ${file} are damaged`, { fix: 'the agent leaves it out, and says so, when it gets there' });
+/** Those of a row; in a file of format 1 there is no checksum. */
+export function columnsOf(db: Database): string {
+  return eventsText(db) === EVENTS_1 ? 'seq, headers, body' : 'seq, headers, body, sum';
 }
 
-/** What SQLite finds wrong in the file, reading all of it. @throws ConfigError no SQLite, or no such file */
+/** What is wrong in the file, reading all of it. @throws ConfigError no SQLite, or no such file */
 export function faultsOf(file: string): string[] {
   const db = openForReading(file);
+  const faults: string[] = [];
   try {
     const lines = db.pragma('integrity_check') as { readonly integrity_check: string }[];
-    return lines.map(({ integrity_check }) => integrity_check).filter((line) => line !== 'ok');
+    faults.push(...lines.map(({ integrity_check }) => integrity_check).filter((line) => line !== 'ok'));
+    // One transaction sees one state, while an agent writes.
+    db.transaction(() => faults.push(...rowFaults(db)))();
   } catch (error) {
-    if (!isDamage(error)) throw error;
-    return [errorText(error)];
+    if (!isDamage(error) && (error as { code?: unknown }).code !== 'SQLITE_ERROR') throw error;
+    faults.push(errorText(error));
   } finally {
     db.close();
   }
+  return faults;
+}
+
+function rowFaults(db: Database): string[] {
+  const faults: string[] = [];
+  const state = storedState(db);
+  const columns = columnsOf(db);
+  if (state === null && columns.endsWith('sum')) faults.push('the row of table state is damaged');
+  const found = new RangeSet();
+  for (const [from, to] of state?.done.ranges() ?? []) found.add(from, to);
+  for (const row of db.prepare(`SELECT ${columns} FROM events`).iterate() as Iterable<Row>) {
+    if (eventOf(row) === null) faults.push(`event ${row.seq} is damaged`);
+    else found.add(row.seq, row.seq + 1);
+  }
+  const missing = state === null ? 0 : found.missingIn(0, state.next);
+  if (missing > 0) faults.push(`${missing} events are damaged or missing`);
+  return faults;
 }
 
 function openForReading(file: string): Database {
   if (!existsSync(file)) throw new ConfigError(`there is no database ${file}`, { fix: 'has the channel been used yet?' });
   return new (loadSqlite())(file, { readonly: true });
-}
-
-/** What became of a damaged database. */
-export interface Salvage {
-  /** Where the damaged file is now. */
-  readonly kept: string;
-  readonly saved: number;
-  /** Numbers that cannot be read. */
-  readonly lost: readonly (readonly [from: number, to: number])[];
-  /** There may be more that is lost: the file does not say up to where it went. */
-  readonly open: boolean;
-}
-
-/**
- * Writes what can be read of a damaged database into a new one in its place, and moves the old one to quarantine/, with a report.
- * @param to rows are below; null = as far as the file says
- */
-export function salvage(sqlite: Sqlite, file: string, { to, now }: { readonly to: number | null; readonly now: number }): Salvage {
-  const draft = draftOf(file);
-  for (const ending of ['', ...JOURNALS]) rmSync(draft + ending, { force: true });
-  const target = new sqlite(draft);
-  let result: Omit<Salvage, 'kept'>;
-  try {
-    prepareTable(target, draft, true);
-    result = copyRows(sqlite, file, { to, target });
-    target.pragma('wal_checkpoint(TRUNCATE)');
-  } finally {
-    target.close();
-  }
-  mkdirSync(quarantineOf(file), { recursive: true });
-  const kept = join(quarantineOf(file), `${now}-${basename(file)}`);
-  writeFileSync(`${kept}.json`, `${JSON.stringify({ ...result, foundAt: new Date(now).toISOString() }, null, 2)}\n`);
-  // The database before its journals: as long as it is here a start begins anew and needs them, see finishSalvage.
-  for (const ending of ['', ...JOURNALS]) if (existsSync(file + ending)) renameSync(file + ending, kept + ending);
-  renameSync(draft, file);
-  return { ...result, kept };
-}
-
-const JOURNALS = ['-wal', '-shm'];
-const draftOf = (file: string): string => `${file}.salvaged`;
-const quarantineOf = (file: string): string => join(dirname(file), 'quarantine');
-
-/** Finishes a salvage that was cut off in its last steps. SQLite would play a journal that was left behind into the new file. */
-export function finishSalvage(file: string): void {
-  if (existsSync(file) || !existsSync(draftOf(file))) return;
-  mkdirSync(quarantineOf(file), { recursive: true });
-  const kept = readdirSync(quarantineOf(file)).filter((name) => name.endsWith(`-${basename(file)}`));
-  const newest = join(quarantineOf(file), kept.sort().at(-1) ?? basename(file));
-  for (const ending of JOURNALS) if (existsSync(file + ending)) renameSync(file + ending, newest + ending);
-  renameSync(draftOf(file), file);
-}
-
-function copyRows(sqlite: Sqlite, file: string, { to, target }: { readonly to: number | null; readonly target: Database }): Omit<Salvage, 'kept'> {
-  const insert = target.prepare('INSERT INTO events (seq, headers, body) VALUES (?, ?, ?)');
-  const lost: (readonly [number, number])[] = [];
-  let saved = 0;
-  let open = false;
-  let source: Database | undefined;
-  try {
-    source = new sqlite(file);
-    const reader = new RowReader(source);
-    const end = to ?? reader.end ?? Number.MAX_SAFE_INTEGER;
-    target.transaction(() => {
-      for (let at = reader.begin ?? 0; at < end; ) {
-        const rows = reader.from(at);
-        if (rows?.length === 0) break;
-        if (rows === null) {
-          const next = reader.nextReadable(at, end);
-          // Of the numbers before the first row that can be read, most may have been delivered long ago.
-          if ((saved === 0 && reader.begin === null) || next === Number.MAX_SAFE_INTEGER) open = true;
-          else lost.push([at, next]);
-          at = next;
-          continue;
-        }
-        for (const { seq, headers, body } of rows) insert.run(seq, headers, body);
-        saved += rows.length;
-        at = (rows[rows.length - 1] as Row).seq + 1;
-      }
-    })();
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    open = true; // not even the table can be found
-  } finally {
-    source?.close();
-  }
-  return { saved, lost, open };
-}
-
-/** Reads rows of a database that is damaged somewhere. */
-class RowReader {
-  readonly #many: Statement;
-  readonly #first: Statement;
-  /** The number of the first row, and the one after the last; null when it cannot be read. */
-  readonly begin: number | null;
-  readonly end: number | null;
-
-  constructor(db: Database) {
-    this.#many = db.prepare('SELECT seq, headers, body FROM events WHERE seq >= ? ORDER BY seq LIMIT 100');
-    this.#first = db.prepare('SELECT seq, headers, body FROM events WHERE seq >= ? ORDER BY seq LIMIT 1');
-    const bound = (sql: string): number | null | undefined => attempt(() => (db.prepare(sql).get() as { seq: number | null }).seq) ?? undefined;
-    this.begin = bound('SELECT min(seq) AS seq FROM events') ?? null;
-    const last = bound('SELECT max(seq) AS seq FROM events');
-    this.end = last === undefined || last === null ? null : last + 1;
-  }
-
-  /** The next rows from `at` on; null when they cannot be read. Empty = there are none. */
-  from(at: number): readonly Row[] | null {
-    return attempt(() => this.#many.all(at) as Row[]) ?? attempt(() => this.#first.all(at) as Row[]);
-  }
-
-  /** The lowest number above `at` from which on a row can be read, or `end`. What cannot be read is a page, so it is one run. */
-  nextReadable(at: number, end: number): number {
-    const readable = (from: number): boolean => attempt(() => this.#first.all(from)) !== null;
-    let low = at;
-    let high = at + 1;
-    for (let step = 1; high < end && !readable(high); step *= 2) {
-      low = high;
-      high = Math.min(end, at + step);
-    }
-    while (high - low > 1) {
-      const middle = low + Math.floor((high - low) / 2);
-      if (readable(middle)) high = middle;
-      else low = middle;
-    }
-    return high;
-  }
-}
-
-/** Null when the file is damaged there. */
-function attempt<T>(work: () => T): T | null {
-  try {
-    return work();
-  } catch (error) {
-    if (isDamage(error)) return null;
-    throw error;
-  }
 }

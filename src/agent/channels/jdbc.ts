@@ -3,78 +3,43 @@
  * them with SQL. Puts and commits of one turn of the loop share a transaction; it is on the device when they return
  * (journal_mode = WAL, synchronous = FULL). The file channel is faster; this one is here for definitions that name it.
  *
- *   events(seq INTEGER PRIMARY KEY, headers TEXT as a JSON object, body BLOB)     user_version = format
+ *   events(seq INTEGER PRIMARY KEY, headers TEXT as a JSON object, body BLOB, sum INTEGER)     user_version = format
+ *   state(id = 1, line TEXT)                                                     see jdbc-state.ts for both checksums
  */
 import { mkdirSync, readdirSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { lockDirectory } from '../../lib/dir-lock.ts';
-import { AppError, ChannelError, ChannelFullError, ConfigError } from '../../lib/errors.ts';
-import { bool, type Config, int, long, path, rest, secret, text } from '../../lib/props/spec.ts';
+import { AppError, ChannelError, ChannelFullError, ConfigError, errorText } from '../../lib/errors.ts';
 import { Loan } from '../../wal/queue/loan.ts';
 import { leftOf, type Part, PartQueue } from '../../wal/queue/part.ts';
 import { PutTrouble } from '../../wal/queue/put-trouble.ts';
+import { RangeSet } from '../../wal/queue/ranges.ts';
 import type { Channel, ChannelGauges, Lease } from '../core/channel.ts';
 import { type ChannelContext, defineChannel } from '../core/define.ts';
 import type { Event } from '../core/event.ts';
 import { FillForecast } from '../core/fill-forecast.ts';
 import { Takers } from '../core/takers.ts';
 import {
-  boundsOf,
   type Database,
-  finishSalvage,
+  damage,
+  eventOf,
   headersText,
+  INSERT,
   isDamage,
+  lastRow,
   loadSqlite,
   openDatabase,
   partsOf,
   READ_AHEAD,
   type Row,
-  type Salvage,
+  SET_STATE,
   type Sqlite,
   type Statement,
-  salvage,
   storageError,
 } from './jdbc-database.ts';
-
-const DEFAULT_DIR = '.flume/jdbc-channel/db';
-const FILE = 'events.sqlite';
-const OLD = 'org.apache.flume.channel.jdbc.';
-const NO_SERVER = 'SQLite is a file; its rights protect it';
-
-const properties = {
-  'driver.url': text({ aliases: [`${OLD}driver.url`], doc: `jdbc:sqlite:FILE. Default: ~/${DEFAULT_DIR}/${FILE}.` }),
-  'db.type': text({ default: 'SQLITE', aliases: [`${OLD}db.type`], doc: "SQLITE; Flume's DERBY, its default, is read as that." }),
-  'maximum.capacity': long({ default: 0, min: 0, unit: 'events', aliases: [`${OLD}maximum.capacity`], doc: 'Most events the channel holds; 0 = no bound.' }),
-  'create.schema': bool({ default: true, aliases: [`${OLD}create.schema`], doc: 'Make the table when it is not there.' }),
-  'driver.class': text({ doc: 'Flume: the JDBC driver.', ignored: 'the driver is SQLite', aliases: [`${OLD}driver.class`] }),
-  'db.username': text({ doc: 'Flume: the user.', ignored: NO_SERVER, aliases: [`${OLD}db.username`] }),
-  'db.password': secret({ doc: 'Flume: the password.', ignored: NO_SERVER, aliases: [`${OLD}db.password`] }),
-  'connection.properties.file': path({
-    doc: 'Flume: further settings of the driver.',
-    ignored: 'the driver is SQLite',
-    aliases: [`${OLD}connection.properties.file`],
-  }),
-  'create.index': bool({ doc: 'Flume: make indexes.', ignored: 'the primary key is the only index needed', aliases: [`${OLD}create.index`] }),
-  'create.foreignkey': bool({ doc: 'Flume: make foreign keys.', ignored: 'there is one table', aliases: [`${OLD}create.foreignkey`] }),
-  'transaction.isolation': text({
-    doc: 'Flume: isolation level.',
-    ignored: 'one process writes, one transaction after the other',
-    aliases: [`${OLD}transaction.isolation`],
-  }),
-  'maximum.connections': int({
-    doc: 'Flume: size of the connection pool.',
-    ignored: 'one connection is enough for a file',
-    aliases: [`${OLD}maximum.connections`],
-  }),
-  'sysprop.*': rest({ doc: 'Flume: system properties for Derby. No effect here.' }),
-};
-type JdbcConfig = Config<typeof properties>;
-
-/** The database file of a configuration. */
-export function databaseFile(config: JdbcConfig, home: string): string {
-  const url = config['driver.url'];
-  return url === undefined ? resolve(home, DEFAULT_DIR, FILE) : resolve(url.replace(/^jdbc:sqlite:/i, ''));
-}
+import { finishSalvage, lossOf, type Salvage, salvage } from './jdbc-salvage.ts';
+import { DEFAULT_DIR, databaseFile, findingsOf, type JdbcConfig, properties } from './jdbc-settings.ts';
+import { isBehind, joined, lineOf, type QueueState, readSafeLine, rowSum, SafeLine } from './jdbc-state.ts';
 
 interface PendingPut {
   readonly events: readonly Event[];
@@ -94,11 +59,18 @@ class JdbcChannel implements Channel {
   #insert: Statement | null = null;
   #delete: Statement | null = null;
   #select: Statement | null = null;
+  #setState: Statement | null = null;
+  #safe: SafeLine | null = null;
+  #safeFailed = false;
   #puts: PendingPut[] = [];
   #done: (readonly [from: number, to: number])[] = [];
   /** The transaction of this turn, until it is through. */
   #turn: Promise<void> | null = null;
+  #tag = '';
   #next = 0;
+  /** What was delivered, or is lost. */
+  #past = new RangeSet();
+  /** The last number read. */
   #cursor = -1;
   #waiting = 0;
   #lent = 0;
@@ -137,60 +109,89 @@ class JdbcChannel implements Channel {
     this.#sqlite = sqlite;
     this.#ready = new PartQueue();
     this.#lent = 0;
+    const safe = readSafeLine(file);
+    const known = joined(this.#tag === '' ? null : this.#state, safe);
     let db: Database | undefined;
     try {
-      db = openDatabase(sqlite, file, this.#config['create.schema']);
-      const { first, last } = boundsOf(db);
-      this.#next = Math.max(this.#next, (last ?? -1) + 1);
-      this.#cursor = (first ?? this.#next) - 1;
-      // Numbers that are not there, since sinks finished out of order, are taken off when the reader gets to them.
-      this.#waiting = this.#next - this.#cursor - 1;
+      const opened = openDatabase(sqlite, file, this.#config['create.schema']);
+      db = opened.db;
+      const state = joined(opened.state, known);
+      const last = lastRow(db);
+      // Behind: the journal was cut off at a damaged byte, and what is left of it may not fit the pages in the file.
+      if (state === null || (opened.state !== null && isBehind(opened.state, safe)) || state.next > (opened.state ?? state).next) {
+        throw damage('transactions at the end are missing');
+      }
+      if (last !== undefined && (last.seq >= state.next || eventOf(last) === null)) throw damage('the last row is damaged');
+      this.#use(db, state);
     } catch (error) {
+      this.#db = null;
       db?.close();
       if (!isDamage(error)) throw error instanceof AppError ? error : storageError(file, error);
-      this.#heal(file, null);
-      return;
+      this.#heal(file, known);
     }
-    this.#use(db);
+    try {
+      this.#begin(file);
+    } catch (error) {
+      throw storageError(file, error);
+    }
   }
 
-  #use(db: Database): void {
-    this.#db = db;
-    this.#insert = db.prepare('INSERT INTO events (seq, headers, body) VALUES (?, ?, ?)');
+  /** Reads from the start. Numbers that are done with are taken off when the reader gets to them. */
+  #begin(file: string): void {
+    this.#cursor = this.#past.low - 1;
+    this.#waiting = this.#next - this.#past.low;
+    this.#healing(() => this.#setState?.run(lineOf(this.#state)));
+    this.#safe = new SafeLine(file);
+    this.#noteSafe();
+  }
+
+  get #state(): QueueState {
+    return { tag: this.#tag, next: this.#next, done: this.#past };
+  }
+
+  #use(db: Database, { tag, next, done }: QueueState): void {
+    this.#insert = db.prepare(INSERT);
     this.#delete = db.prepare('DELETE FROM events WHERE seq >= ? AND seq < ?');
-    this.#select = db.prepare('SELECT seq, headers, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
+    this.#select = db.prepare('SELECT seq, headers, body, sum FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
+    this.#setState = db.prepare(SET_STATE);
+    this.#db = db;
+    this.#tag = tag;
+    this.#next = next;
+    this.#past = done;
   }
 
-  /** The file is damaged: goes on with what can be read of it. @throws ChannelError; a running channel asks to be opened anew then */
-  #heal(file: string, to: number | null): void {
+  /** The line is a second witness, so without it only the end of a damaged journal goes unnoticed: no reason to fail what is stored. */
+  #noteSafe(): void {
+    try {
+      this.#safe?.write(lineOf(this.#state));
+      this.#safeFailed = false;
+    } catch (error) {
+      if (!this.#safeFailed) this.#ctx.log.warn(`${databaseFile(this.#config, this.#ctx.home)}.safe cannot be written: ${errorText(error)}`);
+      this.#safeFailed = true;
+    }
+  }
+
+  /** The file is damaged: goes on with what can be read of it. `known`: the start's; else the channel runs. @throws ChannelError; a running channel asks to be opened anew then */
+  #heal(file: string, known?: QueueState | null): void {
     const sqlite = this.#sqlite as Sqlite;
+    const running = known === undefined;
     this.#db?.close();
     this.#db = null;
     let done: Salvage;
     try {
-      done = salvage(sqlite, file, { to, now: this.#ctx.clock.now() });
-      const db = openDatabase(sqlite, file, true);
-      this.#use(db);
-      if (to === null) {
-        const { first, last } = boundsOf(db);
-        this.#next = Math.max(this.#next, (last ?? -1) + 1, done.lost.at(-1)?.[1] ?? 0);
-        this.#cursor = (first ?? this.#next) - 1;
-        this.#waiting = this.#next - this.#cursor - 1;
-      }
+      // What was read before is in memory.
+      const from = running ? this.#cursor + 1 : 0;
+      done = salvage(sqlite, file, { state: running ? this.#state : known, from, now: this.#ctx.clock.now() });
+      this.#use(openDatabase(sqlite, file, true).db, done.state);
     } catch (error) {
       const failure = storageError(file, error);
-      if (to !== null) this.#ctx.failed(failure);
+      if (running) this.#ctx.failed(failure);
       throw failure;
     }
-    // What was read before is in memory.
-    const lost =
-      to === null ? done.lost : done.lost.flatMap(([from, end]) => (end > this.#cursor + 1 ? [[Math.max(from, this.#cursor + 1), end] as const] : []));
-    const count = lost.reduce((sum, [from, end]) => sum + end - from, 0);
+    const { count, words } = lossOf(done);
     const { extra, log } = this.#ctx;
     extra.EventsLostCount = (extra.EventsLostCount ?? 0) + count;
-    const which = lost.map(([from, end]) => `${from} to ${end - 1}`).join(', ');
-    const gone = done.open ? `${count > 0 ? `${count} events (${which}) and ` : ''}an unknown number of events` : `${count} events (${which || 'none'})`;
-    log.error(`${file} is damaged: ${gone} in it cannot be read and are lost; it was moved to ${done.kept}, with a report beside it, and the channel goes on`);
+    log.error(`${file} is damaged: ${words} in it cannot be read and are lost; it was moved to ${done.kept}, with a report beside it, and the channel goes on`);
   }
 
   /** Does it once more after a damaged file was put right. */
@@ -199,7 +200,7 @@ class JdbcChannel implements Channel {
       return work();
     } catch (error) {
       if (!isDamage(error)) throw error;
-      this.#heal(databaseFile(this.#config, this.#ctx.home), this.#next);
+      this.#heal(databaseFile(this.#config, this.#ctx.home));
       return work();
     }
   }
@@ -209,6 +210,8 @@ class JdbcChannel implements Channel {
     await this.#turn;
     this.#db?.close();
     this.#db = null;
+    this.#safe?.close();
+    this.#safe = null;
     this.#unlock();
     this.#unlock = () => {};
   }
@@ -250,13 +253,16 @@ class JdbcChannel implements Channel {
     const puts = this.#puts.splice(0);
     const done = this.#done;
     let next = this.#next;
+    // They are done with also when this is not stored now; then it is with the next transaction.
+    for (const [from, to] of done) this.#past.add(from, to);
     try {
       this.#healing(() => {
         next = this.#next;
         if (!this.#db) throw this.#closed();
         this.#db.transaction(() => {
           for (const [from, to] of done) this.#delete?.run(from, to);
-          for (const { events } of puts) for (const { headers, body } of events) this.#insert?.run(next++, headersText(headers), body);
+          for (const { events } of puts) next = this.#store(events, next);
+          this.#setState?.run(lineOf({ ...this.#state, next }));
         })();
       });
     } catch (error) {
@@ -266,10 +272,22 @@ class JdbcChannel implements Channel {
     this.#done = [];
     this.#waiting += next - this.#next;
     this.#next = next;
+    this.#noteSafe();
     for (const put of puts) put.settle(null);
     if (puts.length === 0) return;
     this.#trouble.worked();
     this.#takers.wakeOne();
+  }
+
+  /** The number after the last. */
+  #store(events: readonly Event[], first: number): number {
+    let seq = first;
+    for (const { headers, body } of events) {
+      const text = headersText(headers);
+      this.#insert?.run(seq, text, body, rowSum(seq, text, body));
+      seq++;
+    }
+    return seq;
   }
 
   /** Nothing of the turn is stored. What was delivered is noted with the next one; until then a crash delivers it twice. */
@@ -300,31 +318,28 @@ class JdbcChannel implements Channel {
 
   /** Gets the next rows into memory; false = there are none. With `quietly` an error is left for the next call. */
   #read(quietly: boolean): boolean {
-    let rows: Row[];
+    let found: ReturnType<typeof partsOf>;
     try {
-      rows = this.#healing(() => this.#select?.all(this.#cursor, READ_AHEAD) as Row[]);
+      found = this.#healing(() => {
+        const rows = this.#select?.all(this.#cursor, READ_AHEAD) as Row[];
+        return partsOf(rows, { at: this.#cursor + 1, next: this.#next, done: this.#past });
+      });
     } catch (error) {
       if (quietly) return false;
       throw storageError(databaseFile(this.#config, this.#ctx.home), error);
     }
-    const { parts, damaged } = partsOf(rows);
-    for (const part of parts) this.#ready.insert(part);
-    if (damaged.length > 0) this.#leaveOut(damaged);
-    const last = rows[rows.length - 1]?.seq ?? this.#next - 1;
+    const { parts, back, end } = found;
+    let count = 0;
+    for (const part of parts) {
+      this.#ready.insert(part);
+      count += leftOf(part);
+    }
+    for (const seq of back) this.#done.push([seq, seq + 1]);
+    if (back.length > 0) void this.#schedule();
     // Numbers without a row were delivered out of order before the last start, or are lost.
-    this.#waiting -= last - this.#cursor - rows.length;
-    this.#cursor = last;
-    return parts.length > 0 || (rows.length > 0 && this.#read(quietly));
-  }
-
-  /** Rows with damaged headers, at which delivery would stand still. */
-  #leaveOut(damaged: readonly number[]): void {
-    const { extra, log } = this.#ctx;
-    this.#waiting -= damaged.length;
-    for (const sequence of damaged) this.#done.push([sequence, sequence + 1]);
-    void this.#schedule();
-    extra.EventsLostCount = (extra.EventsLostCount ?? 0) + damaged.length;
-    log.error(`${damaged.length} events (${damaged.join(', ')}) in ${databaseFile(this.#config, this.#ctx.home)} have damaged headers and are lost`);
+    this.#waiting -= end - this.#cursor - 1 - count;
+    this.#cursor = end - 1;
+    return parts.length > 0 || (end < this.#next && this.#read(quietly));
   }
 
   /** `from`: what was ready when the events were lent. Another one now: the database was opened anew, and they wait again already. */
@@ -365,29 +380,7 @@ export default defineChannel({
     EventPutErrorCount: 'Puts that the database refused or failed.',
     EventsLostCount: 'Events that cannot be read any more, since the database is damaged.',
   },
-  check: (config) => {
-    const url = config['driver.url'];
-    const findings = [];
-    if (url !== undefined && !/^jdbc:sqlite:./i.test(url)) {
-      findings.push({
-        code: 'foreign-database',
-        severity: 'error' as const,
-        message: `driver.url ${url} names a database that needs Java`,
-        fix: 'write jdbc:sqlite:FILE, or leave it out for the default file',
-        key: 'driver.url',
-      });
-    }
-    if (!/^(SQLITE|DERBY)$/i.test(config['db.type'])) {
-      findings.push({
-        code: 'foreign-database',
-        severity: 'error' as const,
-        message: `db.type ${config['db.type']} cannot be had here`,
-        fix: 'leave it out: events are kept in an SQLite file',
-        key: 'db.type',
-      });
-    }
-    return findings;
-  },
+  check: (config) => findingsOf(config),
   facts: (config) => ({ capacity: config['maximum.capacity'], owns: [config['driver.url']?.replace(/^jdbc:sqlite:/i, '') ?? `~/${DEFAULT_DIR}`] }),
   delivery: () => ({
     crash: { effect: 'doubles', note: 'nothing stored is lost; what a sink had delivered but not yet committed is delivered again' },
