@@ -1,9 +1,9 @@
 // The channels on disk against the kit that every channel must pass. jdbc needs better-sqlite3 with its native part.
-import { createRequire } from 'node:module';
 import { describe } from 'vitest';
 import file from '../../src/agent/channels/file.ts';
 import jdbc from '../../src/agent/channels/jdbc.ts';
 import spillable from '../../src/agent/channels/spillable.ts';
+import { compiled } from '../sqlite.ts';
 import { channelContract } from './channel-kit.ts';
 import { configOf } from './config-of.ts';
 import { channelContext } from './contexts.ts';
@@ -62,14 +62,6 @@ channelContract({
     ),
 });
 
-const compiled = ((): boolean => {
-  try {
-    new (createRequire(import.meta.url)('better-sqlite3') as new (file: string) => { close(): void })(':memory:').close();
-    return true;
-  } catch {
-    return false;
-  }
-})();
 describe.runIf(compiled)('with SQLite', () => {
   channelContract({
     name: 'jdbc',

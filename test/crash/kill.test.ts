@@ -2,24 +2,15 @@
 // and by a broker. Ten kills by default, more than 200 with MILLRACE_PROOF=1. MILLRACE_SEED picks the moments.
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
+import { compiled } from '../sqlite.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '..', '..', 'bin', 'flume-ng');
 const PROOF = Boolean(process.env.MILLRACE_PROOF);
 const SEED = Number(process.env.MILLRACE_SEED ?? 4711);
-
-const compiled = ((): boolean => {
-  try {
-    new (createRequire(import.meta.url)('better-sqlite3') as new (file: string) => { close(): void })(':memory:').close();
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 const places: string[] = [];
 afterEach(() => {

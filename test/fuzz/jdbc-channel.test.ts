@@ -1,7 +1,6 @@
 // The jdbc channel against a list: random puts, takes, commits and rollbacks, over stops and kills. A kill is a copy of the files
 // as they are at that moment: what was acknowledged must be in it, and nothing else may be. Without SQLite it is skipped by name.
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -9,15 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import jdbc from '../../src/agent/channels/jdbc.ts';
 import { ManualClock } from '../../src/lib/clock.ts';
 import { configOf, contextOf, ModelledChannel } from '../channel-model.ts';
-
-const compiled = ((): boolean => {
-  try {
-    new (createRequire(import.meta.url)('better-sqlite3') as new (file: string) => { close(): void })(':memory:').close();
-    return true;
-  } catch {
-    return false;
-  }
-})();
+import { compiled } from '../sqlite.ts';
 
 const places: string[] = [];
 afterEach(() => {

@@ -2,7 +2,6 @@
 // what was put, byte for byte, in order and once, and the rest is counted as lost. With MILLRACE_PROOF=1 every 16th place (of
 // the journal every 512th); by default a few, from where MILLRACE_SEED says. Without SQLite it is skipped by name.
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -11,17 +10,7 @@ import type { Channel, Lease } from '../../src/agent/core/channel.ts';
 import type { Event } from '../../src/agent/core/event.ts';
 import { seededRandom } from '../../src/lib/memory-disk.ts';
 import { configOf, contextOf, never, numbered, type Voice } from '../channel-model.ts';
-
-type Sqlite = new (file: string) => { pragma(text: string): unknown; close(): void };
-const sqlite = (): Sqlite => createRequire(import.meta.url)('better-sqlite3');
-const compiled = ((): boolean => {
-  try {
-    new (sqlite())(':memory:').close();
-    return true;
-  } catch {
-    return false;
-  }
-})();
+import { compiled, sqlite } from '../sqlite.ts';
 
 const SEED = Number(process.env.MILLRACE_SEED ?? 4711);
 /** Places tried per file and kind of damage. The journal is mostly copies of the same pages. */

@@ -1,5 +1,4 @@
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -11,20 +10,12 @@ import type { Event } from '../../../src/agent/core/event.ts';
 import { run } from '../../../src/cli/channel.ts';
 import type { CommandContext } from '../../../src/cli/command.ts';
 import { configOf, contextOf, never } from '../../channel-model.ts';
+import { compiled } from '../../sqlite.ts';
 
 const places: string[] = [];
 afterEach(() => {
   for (const dir of places.splice(0)) fs.rmSync(dir, { recursive: true, force: true });
 });
-
-const compiled = ((): boolean => {
-  try {
-    new (createRequire(import.meta.url)('better-sqlite3') as new (file: string) => { close(): void })(':memory:').close();
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 type Kind = 'file' | 'SPILLABLEMEMORY' | 'jdbc' | 'memory' | 'encrypted';
 const SPECS = { file, encrypted: file, SPILLABLEMEMORY: spillable, jdbc } as unknown as Readonly<Record<Kind, ChannelSpec>>;

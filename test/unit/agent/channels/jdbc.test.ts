@@ -1,6 +1,5 @@
 // Needs better-sqlite3 with its native part (npm test compiles it where it can); without it the tests are skipped by name.
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
@@ -10,6 +9,7 @@ import type { Channel, Lease } from '../../../../src/agent/core/channel.ts';
 import { ChannelFullError, ConfigError } from '../../../../src/lib/errors.ts';
 import { parseProperties } from '../../../../src/lib/props/spec.ts';
 import { configOf, contextOf, idOf, never, numbered } from '../../../channel-model.ts';
+import { compiled, sqlite } from '../../../sqlite.ts';
 
 interface Connection {
   readonly open: boolean;
@@ -18,15 +18,6 @@ interface Connection {
   prepare(text: string): unknown;
   close(): void;
 }
-const sqlite = (): (new (file: string) => Connection) => createRequire(import.meta.url)('better-sqlite3');
-const compiled = ((): boolean => {
-  try {
-    new (sqlite())(':memory:').close();
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 const temporary: string[] = [];
 afterEach(() => {
