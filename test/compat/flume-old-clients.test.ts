@@ -31,7 +31,7 @@ describe.runIf(VERSIONS.some(({ jars }) => jars))('RPC clients of Flume 1.4 to 1
   const at = (name: string): string => path.join(dir, name);
   const deflate = { 'compression-type': 'deflate' };
   const serverTls = { ssl: 'true', keystore: at('key.p12'), 'keystore-password': PASSWORD, 'keystore-type': 'PKCS12' };
-  // Netty 3 of these clients fails in TLS 1.3, which their Java did not have: docs/guide/hops.md says to do this.
+  // The clients of 1.7 and 1.9 break in TLS 1.3, which Java did not have in their time: docs/guide/hops.md says to do this.
   const nettyTls = { ...serverTls, 'exclude-protocols': 'SSLv3 TLSv1.3' };
   const clientTls = { ssl: 'true', truststore: at('trust.jks'), 'truststore-password': PASSWORD };
   const SOURCES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
