@@ -111,13 +111,23 @@ export async function until(check: () => boolean, what: () => string, hopeless: 
   }
 }
 
+/** Below the range from which systems give ports to connections, so that none of these takes one before it is used. */
+const LOWEST_PORT = 20_000;
+const PORTS = 12_000;
+
 /** A TCP port that is free now. */
 export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = LOWEST_PORT + Math.floor(Math.random() * PORTS);
+    const server = net.createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 /** A client of a netcat source: sends lines, counts answers. */

@@ -128,7 +128,10 @@ it('reads GBK files as UTF-8, leaves out what ignorePattern says, and names file
   );
   const file = path.join(agent.dir, 'spool', 'a.txt');
   expect(delivered(agent)).toEqual([`{file=${file}} 你好,世界`, `{file=${file}} 第二行`]);
-  expect(spooled(agent, 'a.txt.DONE')).toBe(true);
+  await until(
+    () => spooled(agent, 'a.txt.DONE'),
+    () => `the name of a file that is done:\n${agent.output}`,
+  );
   expect(spooled(agent, 'a.tmp')).toBe(true);
 });
 
