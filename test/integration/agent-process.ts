@@ -95,8 +95,21 @@ export class AgentProcess {
       this.signal('SIGKILL');
       await this.#exited;
     }
-    // What a killed agent had started may still write as it ends.
-    fs.rmSync(this.dir, { recursive: true, force: true, maxRetries: 20 });
+    await removed(this.dir);
+  }
+}
+
+/** Removes a directory into which something that ends may still write: what a killed agent had started. */
+async function removed(dir: string): Promise<void> {
+  for (let i = 0; ; i++) {
+    try {
+      fs.rmSync(dir, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      // Its own retries do not look for new files.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY' || i === 200) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 }
 
