@@ -5,10 +5,11 @@
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AgentProcess, definition, freePort, until } from '../integration/agent-process.ts';
-import { PROOF, tempDir } from '../integration/broker-harness.ts';
+import { PROOF } from '../integration/broker-harness.ts';
 import { compileJava, mavenJars, run } from './fetched.ts';
 
 const PASSWORD = 'changeit';
@@ -27,7 +28,8 @@ interface Way {
 }
 
 describe.runIf(VERSIONS.some(({ jars }) => jars))('RPC clients of Flume 1.4 to 1.9 (Java; needs a JDK and Maven, in npm run proof)', () => {
-  const dir = tempDir('old-flume');
+  // Made when it is sure that they run: this is read also where they are skipped.
+  const dir = path.join(os.tmpdir(), `millrace-old-flume-${process.pid}`);
   const at = (name: string): string => path.join(dir, name);
   const deflate = { 'compression-type': 'deflate' };
   const serverTls = { ssl: 'true', keystore: at('key.p12'), 'keystore-password': PASSWORD, 'keystore-type': 'PKCS12' };
@@ -60,6 +62,7 @@ describe.runIf(VERSIONS.some(({ jars }) => jars))('RPC clients of Flume 1.4 to 1
   const properties = (of: string, values: Readonly<Record<string, string>>): string[] => Object.entries(values).map(([key, value]) => `${of}${key} = ${value}`);
 
   beforeAll(async () => {
+    fs.mkdirSync(dir);
     const keytool = (line: string): void => void execFileSync('keytool', line.split(' '), { cwd: dir, stdio: 'pipe' });
     keytool(`-genkeypair -alias agent -keyalg RSA -keysize 2048 -validity 30 -dname CN=elsewhere -storetype PKCS12 -keystore key.p12 -storepass ${PASSWORD}`);
     keytool(`-exportcert -alias agent -keystore key.p12 -storepass ${PASSWORD} -file agent.cer`);
