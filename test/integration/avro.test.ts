@@ -1,7 +1,9 @@
 /** Avro hops between real agents: a peer that is killed, one that starts later, one that is slow; and topologies by TLS. */
+import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AvroEventWriter } from '../../src/agent/wire/avro-event-codec.ts';
 import { AvroFrames } from '../../src/agent/wire/avro-frames.ts';
@@ -136,6 +138,11 @@ describe('two agents', () => {
     b.rewrite(receiver(port, out, 'sources.r1.ssl = true\nsources.r1.compression-type = deflate'));
     b.start(`-Djavax.net.ssl.keyStore=${tls.keyStore}`, `-Djavax.net.ssl.keyStorePassword=${PASSWORD}`);
     await b.says(/listening on .*, TLS, compressed/);
+    // Clients of Flume 1.7 to 1.9 would break in 1.3.
+    const probe = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    await once(probe, 'secureConnect');
+    expect(probe.getProtocol()).toBe('TLSv1.2');
+    probe.destroy();
     const a = agent(
       sender(
         netcatPort,

@@ -9,7 +9,7 @@
  */
 import { errorText } from '../../lib/errors.ts';
 import type { FindingDraft } from '../../lib/props/finding.ts';
-import { bool, type Config, int, oneOf, text } from '../../lib/props/spec.ts';
+import { bool, type Config, int, list, oneOf, text } from '../../lib/props/spec.ts';
 import { defineSource, type SourceContext } from '../core/define.ts';
 import { AvroSession, ForeignProtocols } from '../wire/avro-session.ts';
 import { IpFilter } from '../wire/ip-filter.ts';
@@ -21,6 +21,9 @@ const properties = {
   port: int({ required: true, min: 0, max: 65_535, doc: 'TCP port to listen on; 0 picks a free one.' }),
   'compression-type': oneOf(['none', 'deflate'], { default: 'none', doc: 'How connections are compressed; clients must be set the same.' }),
   ...serverTlsProperties,
+  'include-protocols': list({
+    doc: 'TLS versions to allow, separated by blanks, in Java’s names (TLSv1.2 TLSv1.3); default: TLSv1.2, since clients of Flume 1.7 to 1.9 break in TLS 1.3.',
+  }),
   ipFilter: bool({ default: false, doc: 'Let in only whom ipFilterRules allow.' }),
   ipFilterRules: text({
     doc: 'Rules <allow|deny>:<ip|name>:<pattern>, separated by commas; * is any run of characters, ? is one. The first that matches decides; without a match a client is let in.',
@@ -28,6 +31,9 @@ const properties = {
   threads: int({ doc: 'Threads of the server.', ignored: 'there are no such threads, as in Flume since 1.10' }),
 } as const;
 type AvroConfig = Config<typeof properties>;
+
+/** The Netty 3 of Flume 1.7 to 1.9 offers TLS 1.3 where Java has it, and loses the records that come behind a handshake. */
+const NOT_FOR_OLD_CLIENTS = ['TLSv1.3'];
 
 function check(config: AvroConfig): FindingDraft[] {
   return [...serverTlsFindings(config), ...filterFindings(config)];
@@ -91,7 +97,7 @@ function avroServer(config: AvroConfig, ctx: SourceContext): RpcServer {
     bind: config.bind,
     port: config.port,
     session: () => new AvroSession(foreign),
-    layers: () => ({ tls: serverTls(config, ctx.log), deflate: config['compression-type'] === 'deflate' }),
+    layers: () => ({ tls: serverTls(config, ctx.log, NOT_FOR_OLD_CLIENTS), deflate: config['compression-type'] === 'deflate' }),
     filter: config.ipFilter ? new IpFilter(config.ipFilterRules ?? '') : undefined,
   });
 }

@@ -114,11 +114,14 @@ function filterFindings(config: FilterConfig): FindingDraft[] {
 }
 
 /**
- * Key, certificates and limits of a server; undefined = plain. Reads the key store.
+ * Key, certificates and limits of a server; undefined = plain. Reads the key store. `silent`: versions not to allow where no
+ * list says anything about versions.
  * @throws ConfigError it cannot be read, its password is wrong, or there is no key in it
  */
-export function serverTls(config: ServerTlsConfig, log: Logger): SecureContextOptions | undefined {
+export function serverTls(config: ServerTlsConfig, log: Logger, silent: readonly string[] = []): SecureContextOptions | undefined {
   if (!config.ssl) return undefined;
+  const lists = listsOf(config);
+  const said = lists.includeProtocols.length > 0 || lists.excludeProtocols.length > 0;
   const file = keyStoreOf(config) as string;
   const password = config['keystore-password'] ?? globally('javax.net.ssl.keyStorePassword', 'FLUME_SSL_KEYSTORE_PASSWORD');
   const { certificates, keys } = readStore(file, password);
@@ -127,7 +130,7 @@ export function serverTls(config: ServerTlsConfig, log: Logger): SecureContextOp
     throw new ConfigError(`the key store ${file} has no private key with a certificate`, { fix: 'put both into it; a trust store is not what a server needs' });
   }
   warnOfAge(certificates[0] as string, file, log);
-  const options: SecureContextOptions = { ...filterOptions(listsOf(config)), key, cert: certificates.join('') };
+  const options: SecureContextOptions = { ...filterOptions(said ? lists : { ...lists, excludeProtocols: silent }), key, cert: certificates.join('') };
   try {
     createSecureContext(options);
   } catch (cause) {
