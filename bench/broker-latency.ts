@@ -5,17 +5,15 @@
  * that client instead: what it could not send while it loaded goes out in one burst.
  * Run: npx tsx bench/broker-latency.ts [rounds, default 3]; BENCH_HOUSE names another built clone.
  */
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { LeanProducer } from '../src/kafka/client/producer.ts';
 import { readProducerConfig } from '../src/kafka/client/settings.ts';
 import { systemClock } from '../src/lib/clock.ts';
-import { freePort, HOUSE, KAFKA, killGroups, listening, machine, spawnGroup } from './sides.ts';
+import { type Broker, KAFKA, machine, ourBroker, realBroker } from './sides.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 3);
-const CLONE = process.env.BENCH_HOUSE ?? HOUSE;
 const WARM_UP = 500;
 const SECONDS = 15;
 const POINTS = [50, 95, 99, 99.9];
@@ -50,27 +48,22 @@ async function measure(address: string): Promise<number[]> {
 
 async function ours(): Promise<number[]> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'broker-latency-'));
-  const port = await freePort();
-  const file = path.join(dir, 'server.properties');
-  fs.writeFileSync(file, `listeners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${dir}/data\n`);
-  const child = spawnGroup([path.join(CLONE, 'bin', 'kafka-server-start.sh'), file], path.join(dir, 'broker.log'), dir);
   try {
-    await listening(port);
-    return await measure(`127.0.0.1:${port}`);
+    return await measured(await ourBroker(dir));
   } finally {
-    await killGroups([child]);
     fs.rmSync(dir, { recursive: true, force: true });
   }
 }
 
-async function kafka(): Promise<number[]> {
-  execFileSync(KAFKA, ['start', '19092']);
+async function measured(broker: Broker): Promise<number[]> {
   try {
-    return await measure('127.0.0.1:19092');
+    return await measure(broker.address);
   } finally {
-    execFileSync(KAFKA, ['stop']);
+    await broker.end();
   }
 }
+
+const kafka = async (): Promise<number[]> => measured(await realBroker());
 
 console.log(`machine: ${machine}; milliseconds at ${POINTS.map((point) => `${point} %`).join(', ')}`);
 const best = new Map<string, number[]>();

@@ -6,16 +6,31 @@
  * side starts fresh each round.
  * Run: npx tsx bench/flow-chain.ts [events, default 1000000] [rounds, default 3]; BENCH_HOUSE names another built clone.
  */
-import { type ChildProcess, execFileSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { FLUME, freePort, HOUSE, KAFKA, killGroups, listening, machine, median, pause, spawnGroup, startAgent, taken, usage } from './sides.ts';
+import {
+  type Broker,
+  CLONE,
+  FLUME,
+  freePort,
+  KAFKA,
+  killGroups,
+  listening,
+  machine,
+  median,
+  ourBroker,
+  pause,
+  realBroker,
+  startAgent,
+  taken,
+  usage,
+} from './sides.ts';
 
 const EVENTS = Number(process.argv[2] ?? 1_000_000);
 const ROUNDS = Number(process.argv[3] ?? 3);
-const CLONE = process.env.BENCH_HOUSE ?? HOUSE;
 const LIMIT_MS = 300_000;
 
 interface Result {
@@ -23,33 +38,6 @@ interface Result {
   readonly cpuSeconds: number;
   readonly peakMb: number;
 }
-interface Broker {
-  readonly address: string;
-  readonly group: number;
-  end(): Promise<void>;
-}
-
-async function ourBroker(dir: string): Promise<Broker> {
-  const port = await freePort();
-  const file = path.join(dir, 'server.properties');
-  fs.writeFileSync(file, `listeners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${dir}/data\ngroup.initial.rebalance.delay.ms=0\n`);
-  const child = spawnGroup([path.join(CLONE, 'bin', 'kafka-server-start.sh'), file], path.join(dir, 'broker.log'), dir);
-  await listening(port);
-  return { address: `127.0.0.1:${port}`, group: child.pid as number, end: () => killGroups([child]) };
-}
-
-async function realBroker(): Promise<Broker> {
-  const pid = Number(execFileSync(KAFKA, ['start', '19092'], { encoding: 'utf8' }).trim().split(/\s+/)[0]);
-  await listening(19092);
-  return {
-    address: '127.0.0.1:19092',
-    group: pid,
-    end: async () => {
-      execFileSync(KAFKA, ['stop']);
-    },
-  };
-}
-
 function definition(address: string, port: number): string {
   return `a1.sources = r1 r2
 a1.channels = c1 c2

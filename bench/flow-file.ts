@@ -8,11 +8,9 @@ import os from 'node:os';
 import path from 'node:path';
 import file from '../src/agent/channels/file.ts';
 import type { Channel } from '../src/agent/core/channel.ts';
-import { ChannelCounters } from '../src/agent/core/counters.ts';
-import type { ChannelContext } from '../src/agent/core/define.ts';
+import type { ChannelSpec } from '../src/agent/core/define.ts';
 import type { Event } from '../src/agent/core/event.ts';
-import { systemClock } from '../src/lib/clock.ts';
-import { parseProperties } from '../src/lib/props/spec.ts';
+import { benchChannel } from './bench-channel.ts';
 
 const EVENTS = Number(process.argv[2] ?? 300_000);
 const PLACE = process.argv[3] ?? os.tmpdir();
@@ -21,21 +19,7 @@ const ROUNDS = 5;
 
 function makeChannel(dir: string): Channel {
   const raw = { checkpointDir: `${dir}/checkpoint`, dataDirs: `${dir}/data`, capacity: String(EVENTS * 2), transactionCapacity: '10000' };
-  const { config } = parseProperties(file.properties, Object.fromEntries(Object.entries(raw).map(([key, value]) => [key, { value }])));
-  const log = { trace() {}, debug() {}, info() {}, warn: console.error, error: console.error, isLevelEnabled: () => false };
-  const ctx = {
-    name: 'c1',
-    agent: 'bench',
-    home: dir,
-    log,
-    clock: systemClock,
-    counters: new ChannelCounters(),
-    extra: {},
-    degraded() {},
-    healthy() {},
-    failed() {},
-  };
-  return file.create(config as NonNullable<typeof config>, ctx as unknown as ChannelContext);
+  return benchChannel(file as unknown as ChannelSpec, raw, dir);
 }
 
 function makeBatch(count: number): Event[] {

@@ -4,48 +4,18 @@
  * the Kafka sink and source do nothing per event but what is measured here.
  * Run: npx tsx bench/flow-kafka.ts [host:port]
  */
-import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { GroupConsumer } from '../src/kafka/client/consumer.ts';
 import { LeanProducer } from '../src/kafka/client/producer.ts';
 import { readConsumerConfig, readProducerConfig } from '../src/kafka/client/settings.ts';
 import { systemClock } from '../src/lib/clock.ts';
+import { machine, ourBroker } from './sides.ts';
 
 const EVENTS = 1_000_000;
 const BATCH = 1_000;
 const BODY = Buffer.alloc(100, 'x');
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** A broker of ours; answers its address and how to end it. */
-async function broker(): Promise<{ address: string; end: () => void }> {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-bench-'));
-  const port = await freePort();
-  const file = path.join(dir, 'server.properties');
-  fs.writeFileSync(file, `listeners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${dir}/data\ngroup.initial.rebalance.delay.ms=0\n`);
-  const child = spawn(path.join(import.meta.dirname, '..', 'bin', 'kafka-server-start.sh'), [file], { stdio: ['ignore', 'pipe', 'ignore'] });
-  await new Promise<void>((resolve) => {
-    let said = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-      if (said.includes('] started')) resolve();
-    });
-  });
-  const end = (): void => {
-    child.kill('SIGKILL');
-    fs.rmSync(dir, { recursive: true, force: true });
-  };
-  return { address: `127.0.0.1:${port}`, end };
-}
 
 async function produce(bootstrap: string[], topic: string, codec: string): Promise<number> {
   const { config } = readProducerConfig({ 'compression.type': codec });
@@ -91,9 +61,10 @@ async function consume(bootstrap: string[], topic: string): Promise<number> {
   return count / seconds;
 }
 
-console.log(`machine: ${os.cpus()[0]?.model ?? '?'} x${os.cpus().length}, Node ${process.version}, ${os.platform()} ${os.release()}`);
+console.log(`machine: ${machine}`);
 const named = process.argv[2];
-const own = named === undefined ? await broker() : undefined;
+const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-bench-'));
+const own = named === undefined ? await ourBroker(dir) : undefined;
 const bootstrap = [named ?? (own?.address as string)];
 try {
   for (const codec of ['none', 'lz4']) {
@@ -105,5 +76,6 @@ try {
     );
   }
 } finally {
-  own?.end();
+  await own?.end();
+  fs.rmSync(dir, { recursive: true, force: true });
 }

@@ -13,10 +13,8 @@ import file from '../src/agent/channels/file.ts';
 import jdbc from '../src/agent/channels/jdbc.ts';
 import spillable from '../src/agent/channels/spillable.ts';
 import type { Channel } from '../src/agent/core/channel.ts';
-import { ChannelCounters } from '../src/agent/core/counters.ts';
-import type { AnySpec, ChannelContext, ChannelSpec } from '../src/agent/core/define.ts';
-import { systemClock } from '../src/lib/clock.ts';
-import { parseProperties } from '../src/lib/props/spec.ts';
+import type { ChannelSpec } from '../src/agent/core/define.ts';
+import { benchChannel } from './bench-channel.ts';
 
 const SPECS: Readonly<Record<string, ChannelSpec>> = { file, SPILLABLEMEMORY: spillable, jdbc } as unknown as Record<string, ChannelSpec>;
 const BATCH = 1_000;
@@ -28,21 +26,7 @@ function makeChannel(type: string, dir: string): Channel {
     type === 'jdbc'
       ? { 'driver.url': `jdbc:sqlite:${dir}/events.sqlite` }
       : { checkpointDir: `${dir}/checkpoint`, dataDirs: `${dir}/data`, ...(type === 'file' ? { capacity: '100000000' } : { memoryCapacity: '0' }) };
-  const { config } = parseProperties((spec as AnySpec).properties, Object.fromEntries(Object.entries(raw).map(([key, value]) => [key, { value }])));
-  const log = { trace() {}, debug() {}, info() {}, warn: console.error, error: console.error, isLevelEnabled: () => false };
-  const ctx = {
-    name: 'c1',
-    agent: 'bench',
-    home: dir,
-    log,
-    clock: systemClock,
-    counters: new ChannelCounters(),
-    extra: {},
-    degraded() {},
-    healthy() {},
-    failed() {},
-  };
-  return spec.create(config as never, ctx as unknown as ChannelContext);
+  return benchChannel(spec, raw, dir);
 }
 
 /** The work of a child: puts events, or opens and takes a batch, and ends as told. */

@@ -3,13 +3,15 @@
  * an agent says it has taken. A real Flume and a real Kafka are looked for at MILLRACE_PEERS or ../shared/peers; without
  * them only our side runs.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 
 export const HOUSE = path.resolve(import.meta.dirname, '..');
+/** The built clone whose programs are measured. */
+export const CLONE = process.env.BENCH_HOUSE ?? HOUSE;
 const PEERS = process.env.MILLRACE_PEERS ?? path.resolve(HOUSE, '../shared/peers');
 /** The command of a real Flume, and of a real Kafka; the files may be absent. */
 export const FLUME = path.join(PEERS, 'flume');
@@ -95,4 +97,34 @@ export async function taken(monitorPort: number, channel = 'c1'): Promise<number
   } catch {
     return undefined;
   }
+}
+
+/** A broker that runs; `group` is its process group. */
+export interface Broker {
+  readonly address: string;
+  readonly group: number;
+  end(): Promise<void>;
+}
+
+/** Starts a broker of ours with its files in `dir`. */
+export async function ourBroker(dir: string): Promise<Broker> {
+  const port = await freePort();
+  const file = path.join(dir, 'server.properties');
+  fs.writeFileSync(file, `listeners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${dir}/data\ngroup.initial.rebalance.delay.ms=0\n`);
+  const child = spawnGroup([path.join(CLONE, 'bin', 'kafka-server-start.sh'), file], path.join(dir, 'broker.log'), dir);
+  await listening(port);
+  return { address: `127.0.0.1:${port}`, group: child.pid as number, end: () => killGroups([child]) };
+}
+
+/** Starts a real Kafka, fresh. */
+export async function realBroker(): Promise<Broker> {
+  const pid = Number(execFileSync(KAFKA, ['start', '19092'], { encoding: 'utf8' }).trim().split(/\s+/)[0]);
+  await listening(19092);
+  return {
+    address: '127.0.0.1:19092',
+    group: pid,
+    end: async () => {
+      execFileSync(KAFKA, ['stop']);
+    },
+  };
 }

@@ -8,7 +8,7 @@ import type { AnySpec, ChannelContext } from '../src/agent/core/define.ts';
 import type { Event } from '../src/agent/core/event.ts';
 import { type Clock, ManualClock } from '../src/lib/clock.ts';
 import type { FileSystem } from '../src/lib/files.ts';
-import { PowerLoss } from '../src/lib/memory-disk.ts';
+import { MemoryDisk, PowerLoss, seededRandom } from '../src/lib/memory-disk.ts';
 import { parseProperties } from '../src/lib/props/spec.ts';
 
 export const never = new AbortController().signal;
@@ -214,4 +214,45 @@ export async function story(model: ModelledChannel, clock: ManualClock, patient 
   await model.put(20);
   await model.take(9);
   await model.end(0, 9);
+}
+
+/** Makes a channel over a disk, beside a list that says what must come out. */
+export type Modelled = (disk: MemoryDisk, clock: ManualClock) => ModelledChannel;
+
+/** The story on a disk whose power goes off at its first change, then at its second, and so on, torn and not. */
+export async function powerGoesOffEverywhere(modelled: Modelled): Promise<void> {
+  let changes = 0;
+  for (let at = 1; at === 1 || at <= changes; at++) {
+    for (const tear of [false, true]) {
+      const disk = new MemoryDisk(at * 31 + (tear ? 7 : 0));
+      const clock = new ManualClock();
+      const model = modelled(disk, clock);
+      disk.powerOffAt = at === 1 && !tear ? Number.POSITIVE_INFINITY : at;
+      await story(model, clock).catch(() => {});
+      if (changes === 0) changes = disk.changes;
+      disk.crash({ tear });
+      await model.reopenAfterCrash();
+      await model.put(10);
+      await model.reopenAfterStop();
+      await model.channel.stop();
+    }
+  }
+  expect(changes).toBeGreaterThan(100);
+}
+
+/** The story on a disk where every kind of operation fails, at each of its first `places` times in turn. */
+export async function operationsFailEverywhere(modelled: Modelled, places: number): Promise<void> {
+  const random = seededRandom(5);
+  for (const op of ['write', 'sync', 'truncate', 'rename', 'unlink', 'syncDir', 'open'] as const) {
+    for (let skip = 0; skip < places; skip++) {
+      const disk = new MemoryDisk(skip);
+      const clock = new ManualClock();
+      const model = modelled(disk, clock);
+      disk.failNext(op, random() < 0.5 ? 'ENOSPC' : 'EIO', { skip, times: 1 + Math.floor(random() * 3) });
+      await story(model, clock, true);
+      disk.crash({ tear: random() < 0.5 });
+      await model.reopenAfterCrash();
+      await model.channel.stop();
+    }
+  }
 }

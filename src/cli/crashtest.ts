@@ -67,7 +67,7 @@ function wholeNumber(text: string, option: string): number {
 }
 
 /** What became of the events of one channel. */
-interface Outcome {
+export interface Outcome {
   readonly channel: string;
   readonly acknowledged: number;
   /** Different events that came out. */

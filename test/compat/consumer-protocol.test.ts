@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PROOF, TestBroker, tempDir } from '../integration/broker-harness.ts';
-import { compileJava, type Ended, jars, python, run } from './fetched.ts';
+import { compileJava, completed, type Ended, jars, python, run } from './fetched.ts';
 
 /** Members call often, so that the test need not wait for them. */
 const SETTINGS = { 'group.consumer.heartbeat.interval.ms': '300', 'group.consumer.min.heartbeat.interval.ms': '300' };
@@ -22,11 +22,7 @@ afterAll(async () => {
   fs.rmSync(scratch, { recursive: true, force: true });
 });
 
-function scenarios({ code, output }: Ended): string[] {
-  expect(code, output).toBe(0);
-  expect(broker.said.filter((line) => /failed|cannot/.test(line))).toEqual([]);
-  return [...output.matchAll(/^ok (.*?)\r?$/gm)].map((match) => match[1] as string);
-}
+const scenarios = (ended: Ended): string[] => completed(ended, broker.said);
 
 const found = <T>(look: () => T | null): T | null => (PROOF ? look() : null);
 const JAVA = [

@@ -7,6 +7,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { expect } from 'vitest';
 import { PROOF } from '../integration/broker-harness.ts';
 
 export const CACHE = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'millrace-compat');
@@ -99,4 +100,11 @@ export function goProgram(name: string): string | null {
   const source = path.join(import.meta.dirname, 'go', name);
   const program = path.join(dir, name);
   return once(dir, () => has('go', 'version') && has('go', 'build', '-C', source, '-o', program, '.')) ? program : null;
+}
+
+/** The scenarios that a program completed; fails with its output when it did not end well, or the broker `said` that something failed. */
+export function completed({ code, output }: Ended, said: readonly string[]): string[] {
+  expect(code, output).toBe(0);
+  expect(said.filter((line) => /failed|cannot/.test(line))).toEqual([]);
+  return [...output.matchAll(/^ok (.*?)\r?$/gm)].map((match) => match[1] as string);
 }

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PROOF, TestBroker, tempDir } from '../integration/broker-harness.ts';
-import { compileJava, type Ended, goProgram, jars, npmPackages, python, run } from './fetched.ts';
+import { compileJava, completed, type Ended, goProgram, jars, npmPackages, python, run } from './fetched.ts';
 
 let broker: TestBroker;
 let scratch: string;
@@ -20,12 +20,7 @@ afterAll(async () => {
   fs.rmSync(scratch, { recursive: true, force: true });
 });
 
-/** The scenarios that a program completed; fails with its output when it did not end well, or the broker complained. */
-function scenarios({ code, output }: Ended): string[] {
-  expect(code, output).toBe(0);
-  expect(broker.said.filter((line) => /failed|cannot/.test(line))).toEqual([]);
-  return [...output.matchAll(/^ok (.*?)\r?$/gm)].map((match) => match[1] as string);
-}
+const scenarios = (ended: Ended): string[] => completed(ended, broker.said);
 
 const found = <T>(look: () => T | null): T | null => (PROOF ? look() : null);
 const TUTORIAL = ['producer acks 0, 1, all', 'auto commit', 'commitSync, seek, offsets', 'commitAsync', 'group of two, one leaves', 'codecs'];

@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { Outcome } from '../../src/cli/crashtest.ts';
 import { compiled } from '../sqlite.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '..', '..', 'bin', 'flume-ng');
@@ -16,17 +17,6 @@ const places: string[] = [];
 afterEach(() => {
   for (const dir of places.splice(0)) fs.rmSync(dir, { recursive: true, force: true });
 });
-
-interface Outcome {
-  readonly channel: string;
-  readonly acknowledged: number;
-  readonly delivered: number;
-  readonly lost: number;
-  readonly doubled: number;
-  readonly unacknowledged: number;
-  readonly unstored: number;
-  readonly invented: number;
-}
 
 type Source = 'netcat' | 'avro' | 'thrift' | 'exec' | 'spooldir' | 'kafka';
 /** One source, one channel with these properties, one sink. */

@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import file from '../../src/agent/channels/file.ts';
 import { ManualClock } from '../../src/lib/clock.ts';
-import { MemoryDisk, seededRandom } from '../../src/lib/memory-disk.ts';
-import { configOf, contextOf, ModelledChannel, story } from '../channel-model.ts';
+import { MemoryDisk } from '../../src/lib/memory-disk.ts';
+import { configOf, contextOf, type Modelled, ModelledChannel, operationsFailEverywhere, powerGoesOffEverywhere } from '../channel-model.ts';
 
 const RAW = {
   capacity: '400',
@@ -22,7 +22,7 @@ const VARIANTS: readonly (readonly [string, Record<string, string>])[] = [
   ['a backup of the checkpoint', { useDualCheckpoints: 'true', backupCheckpointDir: '/b', compressBackupCheckpoint: 'true', checkpointOnClose: 'false' }],
 ];
 
-function modelled(disk: MemoryDisk, more: Record<string, string>, clock = new ManualClock()): ModelledChannel {
+function modelled(disk: MemoryDisk, more: Record<string, string>, clock: ManualClock): ModelledChannel {
   const config = configOf(file, { ...RAW, ...more });
   return new ModelledChannel(() => {
     const { ctx, voice } = contextOf(disk, clock);
@@ -61,12 +61,14 @@ async function perform(model: ModelledChannel, disk: MemoryDisk, clock: ManualCl
 }
 
 describe.each(VARIANTS)('%s', (_name, more) => {
+  const of: Modelled = (disk, clock) => modelled(disk, more, clock);
+
   test('behaves as a list does, over crashes and stops', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.integer(), async (steps, seed) => {
         const disk = new MemoryDisk(seed);
         const clock = new ManualClock();
-        const model = modelled(disk, more, clock);
+        const model = of(disk, clock);
         await model.open();
         for (const action of steps) {
           await perform(model, disk, clock, action);
@@ -81,39 +83,7 @@ describe.each(VARIANTS)('%s', (_name, more) => {
     );
   });
 
-  test('the power goes off at every change in turn', async () => {
-    let changes = 0;
-    for (let at = 1; at === 1 || at <= changes; at++) {
-      for (const tear of [false, true]) {
-        const disk = new MemoryDisk(at * 31 + (tear ? 7 : 0));
-        const clock = new ManualClock();
-        const model = modelled(disk, more, clock);
-        disk.powerOffAt = at === 1 && !tear ? Number.POSITIVE_INFINITY : at;
-        await story(model, clock).catch(() => {});
-        if (changes === 0) changes = disk.changes;
-        disk.crash({ tear });
-        await model.reopenAfterCrash();
-        await model.put(10);
-        await model.reopenAfterStop();
-        await model.channel.stop();
-      }
-    }
-    expect(changes).toBeGreaterThan(100);
-  });
+  test('the power goes off at every change in turn', () => powerGoesOffEverywhere(of));
 
-  test('every kind of operation fails once, at every place in turn, and work goes on', async () => {
-    const random = seededRandom(5);
-    for (const op of ['write', 'sync', 'truncate', 'rename', 'unlink', 'syncDir', 'open'] as const) {
-      for (let skip = 0; skip < 60; skip++) {
-        const disk = new MemoryDisk(skip);
-        const clock = new ManualClock();
-        const model = modelled(disk, more, clock);
-        disk.failNext(op, random() < 0.5 ? 'ENOSPC' : 'EIO', { skip, times: 1 + Math.floor(random() * 3) });
-        await story(model, clock, true);
-        disk.crash({ tear: random() < 0.5 });
-        await model.reopenAfterCrash();
-        await model.channel.stop();
-      }
-    }
-  });
+  test('every kind of operation fails once, at every place in turn, and work goes on', () => operationsFailEverywhere(of, 60));
 });

@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest';
 import spillable from '../../src/agent/channels/spillable.ts';
 import type { Channel, Lease } from '../../src/agent/core/channel.ts';
 import { ManualClock } from '../../src/lib/clock.ts';
-import { MemoryDisk, seededRandom } from '../../src/lib/memory-disk.ts';
-import { configOf, contextOf, ModelledChannel, never, story } from '../channel-model.ts';
+import { MemoryDisk } from '../../src/lib/memory-disk.ts';
+import { configOf, contextOf, type Modelled, ModelledChannel, never, operationsFailEverywhere, powerGoesOffEverywhere } from '../channel-model.ts';
 
 const RAW = {
   transactionCapacity: '50',
@@ -80,45 +80,13 @@ test.each([
 
 describe('without memory, where nothing may be lost', () => {
   const config = configOf(spillable, { ...RAW, memoryCapacity: '0' });
-  const modelled = (disk: MemoryDisk, clock: ManualClock): ModelledChannel =>
+  const modelled: Modelled = (disk, clock) =>
     new ModelledChannel(() => {
       const { ctx, voice } = contextOf(disk, clock);
       return { channel: spillable.create(config, ctx), voice };
     });
 
-  test('the power goes off at every change in turn', async () => {
-    let changes = 0;
-    for (let at = 1; at === 1 || at <= changes; at++) {
-      for (const tear of [false, true]) {
-        const disk = new MemoryDisk(at * 31 + (tear ? 7 : 0));
-        const clock = new ManualClock();
-        const model = modelled(disk, clock);
-        disk.powerOffAt = at === 1 && !tear ? Number.POSITIVE_INFINITY : at;
-        await story(model, clock).catch(() => {});
-        if (changes === 0) changes = disk.changes;
-        disk.crash({ tear });
-        await model.reopenAfterCrash();
-        await model.put(10);
-        await model.reopenAfterStop();
-        await model.channel.stop();
-      }
-    }
-    expect(changes).toBeGreaterThan(100);
-  });
+  test('the power goes off at every change in turn', () => powerGoesOffEverywhere(modelled));
 
-  test('every kind of operation fails once, at every place in turn, and work goes on', async () => {
-    const random = seededRandom(5);
-    for (const op of ['write', 'sync', 'truncate', 'rename', 'unlink', 'syncDir', 'open'] as const) {
-      for (let skip = 0; skip < 40; skip++) {
-        const disk = new MemoryDisk(skip);
-        const clock = new ManualClock();
-        const model = modelled(disk, clock);
-        disk.failNext(op, random() < 0.5 ? 'ENOSPC' : 'EIO', { skip, times: 1 + Math.floor(random() * 3) });
-        await story(model, clock, true);
-        disk.crash({ tear: random() < 0.5 });
-        await model.reopenAfterCrash();
-        await model.channel.stop();
-      }
-    }
-  });
+  test('every kind of operation fails once, at every place in turn, and work goes on', () => operationsFailEverywhere(modelled, 40));
 });

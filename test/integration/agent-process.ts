@@ -2,7 +2,7 @@
  * A real `bin/flume-ng agent` in a directory of its own, for tests that look at it from outside: its log, ports, files,
  * exit code. Ended and removed by `end`.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
@@ -96,6 +96,16 @@ export class AgentProcess {
       await this.#exited;
     }
     await removed(this.dir);
+  }
+}
+
+/** Whether a program is on the PATH. */
+export function installed(program: string): boolean {
+  try {
+    execFileSync('/bin/sh', ['-c', `command -v ${program}`]);
+    return true;
+  } catch {
+    return false;
   }
 }
 

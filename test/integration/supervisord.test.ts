@@ -2,22 +2,13 @@
  * conf/example.conf under a real supervisord, with the settings the tutorials use (startsecs=10, stopasgroup, killasgroup,
  * redirect_stderr): start, restart, stop in less than 10 s, and a taken port is not RUNNING.
  */
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, HOUSE } from './agent-process.ts';
-
-function installed(program: string): boolean {
-  try {
-    execFileSync('/bin/sh', ['-c', `command -v ${program}`]);
-    return true;
-  } catch {
-    return false;
-  }
-}
+import { freePort, HOUSE, installed } from './agent-process.ts';
 
 const DEADLINE_MS = 60_000;
 

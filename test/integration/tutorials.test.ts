@@ -2,23 +2,14 @@
  * The five tutorials as a person follows them: an empty machine, the files of conf/ as they stand, and the tutorials' own
  * command lines, host names and install directories apart. (`compat/` runs three of them on a real Kafka cluster.)
  */
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { installed } from './agent-process.ts';
 import { eventually } from './broker-harness.ts';
 import { type Answer, EmptyMachine, findGround, type Terminal } from './empty-machine.ts';
 
 const ground = await findGround();
 const why = ground.kind === 'none' ? ` (not followed: ${ground.reason})` : '';
-
-function installed(program: string): boolean {
-  try {
-    execFileSync('/bin/sh', ['-c', `command -v ${program}`]);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const ZOOKEEPER = /ZooKeeper is not needed/;
 const lines = (from: number, count: number): string[] => Array.from({ length: count }, (_, i) => `line ${from + i}`);

@@ -132,7 +132,7 @@ describe('plugins', () => {
   });
 
   it('lie where Flume users expect them', () => {
-    expect(pluginDirectories('/opt/m', undefined, '/work')).toEqual(['/opt/m/plugins', '/opt/m/plugins.d']);
-    expect(pluginDirectories('/opt/m', 'mine:/abs', '/work')).toEqual(['/opt/m/plugins', '/work/mine', '/abs']);
+    expect(pluginDirectories('/opt/m', undefined, '/srv')).toEqual(['/opt/m/plugins', '/opt/m/plugins.d']);
+    expect(pluginDirectories('/opt/m', 'mine:/abs', '/srv')).toEqual(['/opt/m/plugins', '/srv/mine', '/abs']);
   });
 });
