@@ -3,7 +3,7 @@
  * is left of a group after a restart and after kill -9.
  */
 import path from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { partitionFor } from '../../src/broker/coordinator/machine.ts';
 import { readSettings } from '../../src/broker/settings.ts';
 import { ApiVersions } from '../../src/kafka/apis/api-versions.ts';
@@ -18,20 +18,10 @@ import { OffsetFetch } from '../../src/kafka/apis/offset-fetch.ts';
 import type { KafkaConnection } from '../../src/kafka/client/connection.ts';
 import { ErrorCode as E } from '../../src/kafka/errors.ts';
 import type { RequestDraft } from '../../src/kafka/schema.ts';
+import { endsWithTest } from '../ends-with-test.ts';
 import { freePort } from './agent-process.ts';
-import { BrokerProcess, TestBroker } from './broker-harness.ts';
+import { BrokerProcess, brokerWith } from './broker-harness.ts';
 import { runTool } from './kafka-tool.ts';
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-async function brokerWith(settings: Readonly<Record<string, string>> = {}): Promise<TestBroker> {
-  const broker = await TestBroker.start(settings);
-  closing.push(() => broker.end());
-  return broker;
-}
 
 type Beat = Partial<RequestDraft<typeof ConsumerGroupHeartbeat>>;
 
@@ -129,8 +119,7 @@ describe('two members', () => {
   });
 
   test('and after kill -9, whatever was answered', async () => {
-    const broker = new BrokerProcess(await freePort());
-    closing.push(() => broker.end());
+    const broker = endsWithTest(new BrokerProcess(await freePort()));
     await broker.start();
     const client = await broker.client();
     await client.call(CreateTopics, { topics: [{ name: 't', numPartitions: 3, replicationFactor: 1, assignments: [], configs: [] }], timeoutMs: 5000 });

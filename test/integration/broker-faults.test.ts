@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { CreateTopics } from '../../src/kafka/apis/create-topics.ts';
 import { DeleteTopics } from '../../src/kafka/apis/delete-topics.ts';
 import { Fetch } from '../../src/kafka/apis/fetch.ts';
@@ -19,24 +19,13 @@ import { encodeRequest } from '../../src/kafka/headers.ts';
 import { ZERO_UUID } from '../../src/kafka/schema.ts';
 import { ManualClock } from '../../src/lib/clock.ts';
 import { MemoryDisk } from '../../src/lib/memory-disk.ts';
+import { endsWithTest, placeFor } from '../ends-with-test.ts';
 import { freePort } from './agent-process.ts';
-import { BrokerProcess, batchOf, eventually, fetchFrom, produceTo, readAll, TestBroker, tempDir } from './broker-harness.ts';
+import { BrokerProcess, batchOf, brokerWith, eventually, fetchFrom, produceTo, readAll, TestBroker, tempDir } from './broker-harness.ts';
 
 const STORAGE_ERROR = 56;
-const ends: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
-async function brokerWith(...args: Parameters<typeof TestBroker.start>): Promise<TestBroker> {
-  const broker = await TestBroker.start(...args);
-  ends.push(() => broker.end());
-  return broker;
-}
-
 async function processOn(dir?: string, settings: Readonly<Record<string, string>> = {}): Promise<BrokerProcess> {
-  const broker = new BrokerProcess(await freePort(), dir);
-  ends.push(() => broker.end());
+  const broker = endsWithTest(new BrokerProcess(await freePort(), dir));
   await broker.start(settings);
   return broker;
 }
@@ -68,7 +57,7 @@ async function holds(client: KafkaConnection, acknowledged: ReadonlyMap<number, 
 /** A tmpfs of its own; unmounted and removed at the end of the test. */
 function mounted(options: string): string {
   const dir = tempDir('broker-mount');
-  ends.push(() => {
+  onTestFinished(() => {
     spawnSync('umount', ['-l', dir]);
     fs.rmSync(dir, { recursive: true, force: true });
   });
@@ -135,16 +124,14 @@ describe('disks', () => {
 
   test.runIf(mayMount)('a read-only file system under the real program (skipped without the right to mount a tmpfs)', async () => {
     const dir = mounted('ro,size=1m');
-    const broker = new BrokerProcess(await freePort());
-    ends.push(() => broker.end());
+    const broker = endsWithTest(new BrokerProcess(await freePort()));
     await broker.launch({ 'log.dirs': dir });
     expect(await broker.exited()).toBe(1);
     expect(broker.output).toMatch(new RegExp(`the broker cannot start: .*${dir}`));
   });
 
   test('a data directory that cannot be written: the start fails and says which', async () => {
-    const dir = tempDir('broker-unwritable');
-    ends.push(() => fs.rmSync(dir, { recursive: true, force: true }));
+    const dir = placeFor('broker-unwritable');
     fs.writeFileSync(path.join(dir, 'a-file'), '');
     await expect(TestBroker.start({ 'log.dirs': path.join(dir, 'a-file', 'data') })).rejects.toThrow(/a-file/);
     const disk = new MemoryDisk(1);
@@ -154,8 +141,7 @@ describe('disks', () => {
 
   test('a second broker on one directory refuses, and does no harm', async () => {
     const first = await processOn();
-    const second = new BrokerProcess(await freePort(), tempDir('broker-second'));
-    ends.push(() => second.end());
+    const second = endsWithTest(new BrokerProcess(await freePort(), tempDir('broker-second')));
     await second.launch({ 'log.dirs': first.dataDir });
     expect(await second.exited()).toBe(1);
     expect(second.output).toMatch(new RegExp(`cannot start: .*${first.dataDir}.*process ${first.pid}`));
@@ -223,7 +209,7 @@ describe('clients', () => {
     for (let n = 0; n < 55; n++) expect((await produceTo(client, 'big', 0, batchOf([chunk]), { acks: 1 })).errorCode).toBe(0);
     const rss = (): number => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${broker.pid}/status`, 'utf8'))?.[1]) * 1024;
     const socket = connect(broker.port, '127.0.0.1');
-    ends.push(() => socket.destroy());
+    onTestFinished(() => void socket.destroy());
     socket.on('error', () => {});
     await new Promise((resolve) => socket.once('connect', resolve));
     socket.pause();

@@ -18,6 +18,7 @@ import type { Logger } from '../../src/lib/log.ts';
 import { batches } from '../../src/records/batch.ts';
 import { BatchBuilder, type BatchOptions } from '../../src/records/builder.ts';
 import { records } from '../../src/records/cursor.ts';
+import { endsWithTest } from '../ends-with-test.ts';
 
 export const HOUSE = path.resolve(import.meta.dirname, '..', '..');
 /** Big numbers, as `npm run proof` wants them. */
@@ -135,6 +136,11 @@ export class TestBroker {
       fs.rmSync(this.dir, { recursive: true, force: true });
     }
   }
+}
+
+/** A broker in this process that ends with the test that called. */
+export async function brokerWith(...args: Parameters<typeof TestBroker.start>): Promise<TestBroker> {
+  return endsWithTest(await TestBroker.start(...args));
 }
 
 /** Bytes out, frames in. */

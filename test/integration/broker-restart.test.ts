@@ -1,30 +1,13 @@
 /** What a broker finds again when it starts, whose directory it takes, and how much it looks at. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { DescribeConfigs } from '../../src/kafka/apis/describe-configs.ts';
 import { InitProducerId } from '../../src/kafka/apis/init-producer-id.ts';
 import { Metadata } from '../../src/kafka/apis/metadata.ts';
 import { type FileSystem, realDisk } from '../../src/lib/files.ts';
-import { batchOf, produceTo, readAll, TestBroker, tempDir } from './broker-harness.ts';
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-async function brokerWith(settings: Readonly<Record<string, string>> = {}, options: Parameters<typeof TestBroker.start>[1] = {}): Promise<TestBroker> {
-  const broker = await TestBroker.start(settings, options);
-  closing.push(() => broker.end());
-  return broker;
-}
-
-/** A directory that is removed when the test ends. */
-function place(name: string): string {
-  const dir = tempDir(name);
-  closing.push(() => fs.rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
+import { placeFor } from '../ends-with-test.ts';
+import { batchOf, brokerWith, produceTo, readAll, TestBroker } from './broker-harness.ts';
 
 describe('a restart finds again', () => {
   test('topics with ids and settings, records, producers and their sequences', async () => {
@@ -52,7 +35,7 @@ describe('a restart finds again', () => {
   });
 
   test('partitions spread over several directories, each where it was', async () => {
-    const dirs = [place('data-a'), place('data-b')];
+    const dirs = [placeFor('data-a'), placeFor('data-b')];
     const broker = await brokerWith({ 'log.dirs': dirs.join(',') });
     await broker.topic('t', 4);
     const where = () =>
@@ -122,7 +105,7 @@ class CountingDisk {
 
 describe('directories of others', () => {
   test('the ids and the empty lock of a stopped Kafka are taken over', async () => {
-    const dir = place('kafka');
+    const dir = placeFor('kafka');
     fs.writeFileSync(path.join(dir, '.lock'), '');
     fs.writeFileSync(path.join(dir, 'meta.properties'), '#\n#Sat Nov 21 13:14:59 UTC 2026\ncluster.id=MkU3OEVBNTcwNTJENDM2Qg\nversion=0\nbroker.id=7\n');
     const broker = await brokerWith({ 'log.dirs': dir });
@@ -131,7 +114,7 @@ describe('directories of others', () => {
   });
 
   test('another broker.id than the directory’s is refused', async () => {
-    const dir = place('kafka');
+    const dir = placeFor('kafka');
     fs.writeFileSync(path.join(dir, 'meta.properties'), 'version=0\nbroker.id=7\n');
     await expect(TestBroker.start({ 'log.dirs': dir, 'broker.id': '3' })).rejects.toThrow(/belongs to broker 7, but broker\.id is 3/);
     // The refusal lets go of the lock.
@@ -141,7 +124,7 @@ describe('directories of others', () => {
   });
 
   test('a partition that lies in two directories is refused with both names, and nothing in them is touched', async () => {
-    const dirs = [place('data-a'), place('data-b')];
+    const dirs = [placeFor('data-a'), placeFor('data-b')];
     const broker = await brokerWith({ 'log.dirs': dirs.join(',') });
     await broker.topic('t');
     await produceTo(await broker.client(), 't', 0, batchOf(['kept']));
@@ -157,7 +140,7 @@ describe('directories of others', () => {
   });
 
   test('one directory named twice is refused', async () => {
-    const dir = place('twice');
+    const dir = placeFor('twice');
     await expect(TestBroker.start({ 'log.dirs': `${dir},${dir}/../${path.basename(dir)}` })).rejects.toThrow(/names one directory twice/);
   });
 });

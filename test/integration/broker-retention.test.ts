@@ -1,24 +1,14 @@
 /** Retention in a running broker by its own timers, and DeleteRecords: what is gone stays gone over restarts and crashes. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { DeleteRecords } from '../../src/kafka/apis/delete-records.ts';
 import { IncrementalAlterConfigs } from '../../src/kafka/apis/incremental-alter-configs.ts';
 import { ListOffsets } from '../../src/kafka/apis/list-offsets.ts';
 import { Metadata } from '../../src/kafka/apis/metadata.ts';
 import { KafkaConnection } from '../../src/kafka/client/connection.ts';
-import { BrokerProcess, batchOf, eventually, fetchFrom, produceTo, readAll, TestBroker } from './broker-harness.ts';
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-async function brokerWith(settings: Readonly<Record<string, string>> = {}): Promise<TestBroker> {
-  const broker = await TestBroker.start(settings);
-  closing.push(() => broker.end());
-  return broker;
-}
+import { endsWithTest } from '../ends-with-test.ts';
+import { BrokerProcess, batchOf, brokerWith, eventually, fetchFrom, produceTo, readAll } from './broker-harness.ts';
 
 async function fill(client: KafkaConnection, topic: string, count: number, at = Date.now()): Promise<void> {
   for (let i = 0; i < count; i++) await produceTo(client, topic, 0, batchOf([`${i} ${'x'.repeat(900)}`], { at }), { acks: 1 });
@@ -101,12 +91,11 @@ describe('DeleteRecords', () => {
   });
 
   test('what was answered outlives kill -9', async () => {
-    const program = new BrokerProcess(0);
-    closing.push(() => program.end());
+    const program = endsWithTest(new BrokerProcess(0));
     const connect = async (): Promise<KafkaConnection> => {
       const ports = [...program.output.matchAll(/listening on PLAINTEXT:\S*:(\d+)/g)];
       const client = await KafkaConnection.open({ host: '127.0.0.1', port: Number(ports.at(-1)?.[1]), clientId: 't' });
-      closing.push(() => client.close());
+      onTestFinished(() => client.close());
       return client;
     };
     await program.start({ 'num.partitions': '1', 'log.segment.bytes': '5000' });

@@ -7,7 +7,7 @@ import { createHmac, pbkdf2Sync } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, type Admin, Kafka, type KafkaConfig, logLevel, ResourcePatternTypes } from 'kafkajs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { AlterClientQuotas } from '../../src/kafka/apis/alter-client-quotas.ts';
 import { AlterUserScramCredentials } from '../../src/kafka/apis/alter-user-scram-credentials.ts';
 import { CreateTopics } from '../../src/kafka/apis/create-topics.ts';
@@ -20,7 +20,8 @@ import { SaslAuthenticate } from '../../src/kafka/apis/sasl-authenticate.ts';
 import { SaslHandshake } from '../../src/kafka/apis/sasl-handshake.ts';
 import { KafkaConnection } from '../../src/kafka/client/connection.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
-import { BrokerProcess, batchOf, eventually, TestBroker, tempDir } from './broker-harness.ts';
+import { endsWithTest } from '../ends-with-test.ts';
+import { BrokerProcess, batchOf, brokerWith, eventually, TestBroker, tempDir } from './broker-harness.ts';
 
 const PASSWORD = 'changeit';
 let place: string;
@@ -100,18 +101,7 @@ beforeAll(() => {
 }, 60_000);
 afterAll(() => fs.rmSync(place, { recursive: true, force: true }));
 
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
 type Values = Readonly<Record<string, string>>;
-
-async function brokerWith(settings: Values, options: Parameters<typeof TestBroker.start>[1] = {}): Promise<TestBroker> {
-  const broker = await TestBroker.start(settings, options);
-  closing.push(() => broker.end());
-  return broker;
-}
 
 const portOf = (broker: TestBroker, listener: string): number => broker.running.ports.get(listener) as number;
 const ca = (): string => fs.readFileSync(file('ca.crt'), 'utf8');
@@ -384,7 +374,7 @@ describe('logins', () => {
     await broker.topic('t');
     const admin = async (): Promise<KafkaConnection> => {
       const client = await KafkaConnection.open({ host: '127.0.0.1', port: portOf(broker, 'PLAINTEXT'), clientId: 'admin' });
-      closing.push(() => client.close());
+      onTestFinished(() => client.close());
       return client;
     };
     const salt = Buffer.from('a grain of salt');
@@ -420,14 +410,14 @@ describe('logins', () => {
     const faithful = await connect(broker);
     const lazy = await connect(broker);
     const changing = await connect(broker);
-    for (const client of [faithful, lazy, changing]) closing.push(() => client.close());
+    for (const client of [faithful, lazy, changing]) onTestFinished(() => client.close());
     for (const client of [faithful, lazy, changing]) expect(await logIn(client, '\0alice\0wonder')).toMatchObject({ errorCode: 0, sessionLifetimeMs: 1000 });
     expect(await logIn(changing, '\0admin\0root')).toMatchObject({ errorCode: 58, errorMessage: 'Cannot change principals during re-authentication' });
     const producer = kafka(broker, 'SASL_PLAINTEXT', { ...login('plain', 'alice', 'wonder'), reauthenticationThreshold: 500 }).producer({
       retry: { retries: 0 },
     });
     await producer.connect();
-    closing.push(() => producer.disconnect());
+    onTestFinished(() => producer.disconnect());
     const until = performance.now() + 2500;
     while (performance.now() < until) {
       await producer.send({ topic: 't', messages: [{ value: 'x' }] });
@@ -450,7 +440,7 @@ describe('ACLs', () => {
   async function adminOf(broker: TestBroker): Promise<Admin> {
     const admin = kafka(broker, 'SASL_PLAINTEXT', login('plain', 'admin', 'root')).admin();
     await admin.connect();
-    closing.push(() => admin.disconnect());
+    onTestFinished(() => admin.disconnect());
     return admin;
   }
   const rule = (over: object) => ({
@@ -492,7 +482,7 @@ describe('ACLs', () => {
     // What may not be described is not listed (a denial to write is none to look); a group needs its own rule.
     const mine = kafka(broker, 'SASL_PLAINTEXT', login('plain', 'alice', 'wonder')).admin();
     await mine.connect();
-    closing.push(() => mine.disconnect());
+    onTestFinished(() => mine.disconnect());
     expect((await mine.listTopics()).sort()).toEqual(['orders-eu', 'orders-us']);
     await expect(mine.fetchOffsets({ groupId: 'g', topics: ['orders-us'] })).rejects.toThrow(/group/);
     await expect(mine.createTopics({ topics: [{ topic: 'mine' }] })).rejects.toThrow();
@@ -511,7 +501,7 @@ describe('ACLs', () => {
     const broker = await brokerWith({});
     const admin = kafka(broker, 'PLAINTEXT').admin();
     await admin.connect();
-    closing.push(() => admin.disconnect());
+    onTestFinished(() => admin.disconnect());
     await expect(admin.createAcls({ acl: [rule({})] })).rejects.toThrow(/[Ss]ecurity features are disabled|SECURITY_DISABLED/);
   });
 });
@@ -658,8 +648,7 @@ describe('addresses', () => {
   });
 
   test('host.name and port of old files', async () => {
-    const process = new BrokerProcess(0);
-    closing.push(() => process.end());
+    const process = endsWithTest(new BrokerProcess(0));
     await process.start({ listeners: '', 'host.name': '127.0.0.1', port: '0' });
     const port = Number(/listening on PLAINTEXT:\/\/127\.0\.0\.1:(\d+)/.exec(process.output)?.[1]);
     expect(await told('127.0.0.1', port)).toEqual([`127.0.0.1:${port}`]);
@@ -667,8 +656,7 @@ describe('addresses', () => {
 });
 
 test('a second broker on the same directory names the first and leaves it alone', async () => {
-  const first = new BrokerProcess(0);
-  closing.push(() => first.end());
+  const first = endsWithTest(new BrokerProcess(0));
   await first.start();
   const second = new BrokerProcess(0, first.dir);
   await second.launch();

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { pbkdf2Sync } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Event } from '../../src/agent/core/event.ts';
 import type { Sink } from '../../src/agent/core/sink.ts';
 import type { PollableSource } from '../../src/agent/core/source.ts';
@@ -13,7 +13,8 @@ import { AlterUserScramCredentials } from '../../src/kafka/apis/alter-user-scram
 import { KafkaConnection } from '../../src/kafka/client/connection.ts';
 import { configOf } from '../contract/config-of.ts';
 import { events, sinkContext, sourceContext } from '../contract/contexts.ts';
-import { eventually, TestBroker, tempDir } from './broker-harness.ts';
+import { pollLoop } from '../poll-loop.ts';
+import { brokerWith, eventually, type TestBroker, tempDir } from './broker-harness.ts';
 
 let place: string;
 const file = (name: string): string => path.join(place, name);
@@ -37,17 +38,6 @@ beforeAll(() => {
 });
 afterAll(() => fs.rmSync(place, { recursive: true, force: true }));
 
-const closing: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-async function brokerWith(settings: Readonly<Record<string, string>>): Promise<TestBroker> {
-  const broker = await TestBroker.start(settings);
-  closing.push(() => broker.end());
-  return broker;
-}
-
 type Values = Readonly<Record<string, string>>;
 const prefixed = (prefix: string, values: Values): Values => Object.fromEntries(Object.entries(values).map(([key, value]) => [`${prefix}${key}`, value]));
 
@@ -56,7 +46,7 @@ async function sinkFor(broker: TestBroker, values: Values): Promise<Sink> {
     configOf(sinkSpec, { 'kafka.bootstrap.servers': broker.address, 'kafka.topic': 't', ...prefixed('kafka.producer.', values) }),
     sinkContext(),
   ) as Sink;
-  closing.push(() => sink.stop());
+  onTestFinished(() => sink.stop());
   await sink.start();
   return sink;
 }
@@ -75,14 +65,10 @@ async function roundTrip(broker: TestBroker, values: Values): Promise<void> {
   const put = async (batch: Event[]): Promise<void> => void got.push(...batch);
   const source = sourceSpec.create(config, sourceContext({ put, maxBatch: 100 })) as PollableSource;
   await source.start();
-  closing.push(() => source.stop());
-  const abort = new AbortController();
-  const loop = (async () => {
-    while (!abort.signal.aborted) await source.poll(abort.signal);
-  })();
+  onTestFinished(() => source.stop());
+  const endPolling = pollLoop(source);
   await eventually(() => got.length === 2, 'two events');
-  abort.abort();
-  await loop;
+  await endPolling();
   expect(got.map(({ body }) => body.toString())).toEqual(['a', 'b']);
 }
 

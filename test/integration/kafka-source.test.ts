@@ -12,6 +12,7 @@ import { BatchBuilder } from '../../src/records/builder.ts';
 import type { RecordHeaders } from '../../src/records/cursor.ts';
 import { configOf } from '../contract/config-of.ts';
 import { sourceContext } from '../contract/contexts.ts';
+import { pollLoop } from '../poll-loop.ts';
 import { freePort } from './agent-process.ts';
 import { batchOf, eventually, produceTo, TestBroker } from './broker-harness.ts';
 
@@ -35,8 +36,7 @@ class RunningSource {
   readonly said: string[] = [];
   readonly context;
   readonly #source: PollableSource;
-  readonly #abort = new AbortController();
-  #loop: Promise<void> | undefined;
+  #endPolling: () => Promise<void> = () => Promise.resolve();
   /** Makes puts fail. */
   full = false;
 
@@ -58,21 +58,15 @@ class RunningSource {
 
   async start(): Promise<this> {
     await this.#source.start();
-    this.#loop = this.#run();
+    this.#endPolling = pollLoop(this.#source);
     return this;
   }
 
-  async #run(): Promise<void> {
-    while (!this.#abort.signal.aborted) await this.#source.poll(this.#abort.signal);
-  }
-
   async stop(): Promise<void> {
-    this.#abort.abort();
-    await this.#loop;
+    await this.#endPolling();
     await this.#source.stop();
   }
 
-  /** Ends like a process that is killed: no commit, no good-bye. */
   bodies(): string[] {
     return this.got.map(({ body }) => body.toString());
   }

@@ -1,16 +1,11 @@
 // ackThrough of the memory channel, as validate and explain see it: a promise for sources that can send again, a warning for others.
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
-import type { CommandContext } from '../../../src/cli/command.ts';
+import { describe, expect, test } from 'vitest';
 import { run as explain } from '../../../src/cli/explain.ts';
 import { run as validate } from '../../../src/cli/validate.ts';
-
-const places: string[] = [];
-afterEach(() => {
-  for (const dir of places.splice(0)) fs.rmSync(dir, { recursive: true, force: true });
-});
+import { placeFor } from '../../ends-with-test.ts';
+import { contextIn } from './command-context.ts';
 
 const SOURCES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   spooldir: { spoolDir: '.' },
@@ -24,8 +19,7 @@ const SOURCES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 async function ask(command: typeof validate, source: string, channel: Readonly<Record<string, string>>): Promise<{ code: number; out: string }> {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-ack-through-'));
-  places.push(dir);
+  const dir = placeFor('ack-through');
   const lines: readonly (readonly [string, string])[] = [
     ['sources', 'r1'],
     ['channels', 'c1'],
@@ -42,19 +36,9 @@ async function ask(command: typeof validate, source: string, channel: Readonly<R
   ];
   const file = path.join(dir, 'agent.conf');
   fs.writeFileSync(file, lines.map(([key, value]) => `a1.${key} = ${value}\n`).join(''));
-  let out = '';
-  const context: CommandContext = {
-    systemProperties: {},
-    confDir: undefined,
-    pluginsPath: undefined,
-    classpath: [],
-    env: {},
-    cwd: dir,
-    stdout: { write: (text) => (out += text) },
-    stderr: { write: (text) => (out += text) },
-  };
+  const { context, said } = contextIn(dir);
   const code = await command(['-f', file, '-n', 'a1', '--json'], context);
-  return { code, out };
+  return { code, out: said.out + said.err };
 }
 
 const through = { ackThrough: 'true' };

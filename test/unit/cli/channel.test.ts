@@ -1,21 +1,16 @@
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import file from '../../../src/agent/channels/file.ts';
 import jdbc from '../../../src/agent/channels/jdbc.ts';
 import spillable from '../../../src/agent/channels/spillable.ts';
 import type { AnySpec, ChannelSpec } from '../../../src/agent/core/define.ts';
 import type { Event } from '../../../src/agent/core/event.ts';
 import { run } from '../../../src/cli/channel.ts';
-import type { CommandContext } from '../../../src/cli/command.ts';
 import { configOf, contextOf, never } from '../../channel-model.ts';
+import { placeFor } from '../../ends-with-test.ts';
 import { compiled } from '../../sqlite.ts';
-
-const places: string[] = [];
-afterEach(() => {
-  for (const dir of places.splice(0)) fs.rmSync(dir, { recursive: true, force: true });
-});
+import { contextIn } from './command-context.ts';
 
 type Kind = 'file' | 'SPILLABLEMEMORY' | 'jdbc' | 'memory' | 'encrypted';
 const SPECS = { file, encrypted: file, SPILLABLEMEMORY: spillable, jdbc } as unknown as Readonly<Record<Kind, ChannelSpec>>;
@@ -31,8 +26,7 @@ function propertiesOf(kind: Kind, dir: string): Record<string, string> {
 }
 
 function place(kind: Kind = 'file') {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-channel-cli-'));
-  places.push(dir);
+  const dir = placeFor('channel-cli');
   const dirs = propertiesOf(kind, dir);
   const type = kind === 'encrypted' ? 'file' : kind;
   const lines = ['sources = r1', 'channels = c1', 'sources.r1.type = seq', 'sources.r1.channels = c1', `channels.c1.type = ${type}`];
@@ -42,17 +36,7 @@ function place(kind: Kind = 'file') {
     [...lines, ...Object.entries(dirs).map(([key, value]) => `channels.c1.${key} = ${value}`)].map((line) => `a1.${line}\n`).join(''),
   );
   const channel = async (...words: string[]) => {
-    const said = { out: '', err: '' };
-    const context: CommandContext = {
-      systemProperties: {},
-      confDir: undefined,
-      pluginsPath: undefined,
-      classpath: [],
-      env: {},
-      cwd: dir,
-      stdout: { write: (text) => (said.out += text) },
-      stderr: { write: (text) => (said.err += text) },
-    };
+    const { context, said } = contextIn(dir);
     const code = await run([...words, '-f', definition, '-n', 'a1', 'c1'], context);
     return { code, ...said };
   };

@@ -1,32 +1,24 @@
 // The copy of a definition that `flume-ng crashtest` runs: own places, the same channels, and nothing of the outside world. Real kills
 // are in test/crash/kill.test.ts.
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type CrashDefinition, crashDefinition } from '../../../src/cli/crashtest/definition.ts';
 import { Numbers } from '../../../src/cli/crashtest/feeders.ts';
 import { outputOf } from '../../../src/cli/crashtest/outputs.ts';
 import { outcomeOf } from '../../../src/cli/crashtest.ts';
 import { quietCatalog } from '../../../src/cli/definition-options.ts';
-
-const places: string[] = [];
-afterEach(() => {
-  for (const dir of places.splice(0)) fs.rmSync(dir, { recursive: true, force: true });
-});
-function place(): string {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-crash-copy-'));
-  places.push(dir);
-  return dir;
-}
+import { placeFor } from '../../ends-with-test.ts';
+import { contextIn } from './command-context.ts';
 
 async function copyOf(lines: string): Promise<{ definition: CrashDefinition; text: string; dir: string }> {
-  const dir = place();
+  const dir = placeFor('crash-copy');
   const file = path.join(dir, 'mine.conf');
   fs.writeFileSync(file, lines.trim().replaceAll(/^\s*/gm, 'a1.'));
-  const quiet = { write: () => true };
-  const context = { systemProperties: {}, confDir: undefined, pluginsPath: undefined, classpath: [], env: {}, cwd: dir, stdout: quiet, stderr: quiet };
-  const definition = await crashDefinition({ files: [file], name: 'a1', catalog: quietCatalog(context), cwd: dir, env: {}, systemProperties: {} }, dir);
+  const definition = await crashDefinition(
+    { files: [file], name: 'a1', catalog: quietCatalog(contextIn(dir).context), cwd: dir, env: {}, systemProperties: {} },
+    dir,
+  );
   return { definition, text: fs.readFileSync(definition.file, 'utf8'), dir };
 }
 
@@ -104,7 +96,7 @@ test('without a source that can be fed it says which can', async () => {
 });
 
 test('events are counted as they come, a torn line when it is whole, other text never', async () => {
-  const dir = place();
+  const dir = placeFor('crash-copy');
   const output = outputOf({ kind: 'files', dir });
   const line = (n: number): string => `crashtest r1 ${String(n).padStart(9, '0')} end\n`;
   fs.writeFileSync(path.join(dir, '1'), `${line(1)}${line(2)}noise\n${line(3).slice(0, 20)}`);
