@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { KafkaConnection } from '../../src/kafka/client/connection.ts';
-import { AgentProcess, definition, freePort, LineClient } from './agent-process.ts';
+import { AgentProcess, freePort, LineClient, netcatFlow } from './agent-process.ts';
 import { eventually, readAll } from './broker-harness.ts';
 
 let agent: AgentProcess;
@@ -12,19 +12,12 @@ let brokerPort: number;
 beforeEach(async () => {
   [port, brokerPort] = [await freePort(), await freePort()];
   agent = new AgentProcess(
-    definition(`
-      sources = r1
-      channels = c1
-      sinks = k1
-      sources.r1.type = netcat
-      sources.r1.bind = 127.0.0.1
-      sources.r1.port = ${port}
-      sources.r1.channels = c1
-      channels.c1.type = memory
-      sinks.k1.type = org.apache.flume.sink.kafka.KafkaSink
+    netcatFlow(
+      port,
+      `sinks.k1.type = org.apache.flume.sink.kafka.KafkaSink
       sinks.k1.kafka.bootstrap.servers = 127.0.0.1:${brokerPort}
-      sinks.k1.kafka.topic = t
-      sinks.k1.channel = c1`),
+      sinks.k1.kafka.topic = t`,
+    ),
   );
   fs.writeFileSync(properties(), `listeners=PLAINTEXT://127.0.0.1:${brokerPort}\nlog.dirs=${agent.dir}/data\n`);
 });

@@ -22,6 +22,21 @@ export function definition(lines: string, agent = 'a1'): string {
     .join('\n')}\n`;
 }
 
+/** The definition of one path: netcat on a port, a memory channel, and the sink that `more` says; its lines win over these. */
+export function netcatFlow(port: number, more: string): string {
+  return definition(`
+    sources = r1
+    channels = c1
+    sinks = k1
+    sources.r1.type = netcat
+    sources.r1.bind = 127.0.0.1
+    sources.r1.port = ${port}
+    sources.r1.channels = c1
+    channels.c1.type = memory
+    sinks.k1.channel = c1
+    ${more.trim()}`);
+}
+
 export class AgentProcess {
   readonly dir: string;
   readonly file: string;

@@ -1,34 +1,16 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
-import { AgentProcess, definition, freePort, LineClient } from './agent-process.ts';
-
-const open: { end(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.end();
-});
+import { describe, expect, it } from 'vitest';
+import { endsWithTest } from '../ends-with-test.ts';
+import { AgentProcess, freePort, LineClient, netcatFlow } from './agent-process.ts';
 
 function agent(text: string): AgentProcess {
-  const one = new AgentProcess(text);
-  open.push(one);
-  return one;
+  return endsWithTest(new AgentProcess(text));
 }
 
 function netcatToLogger(port: number, more = ''): string {
-  return definition(`
-    sources = r1
-    channels = c1
-    sinks = k1
-    sources.r1.type = netcat
-    sources.r1.bind = 127.0.0.1
-    sources.r1.port = ${port}
-    sources.r1.channels = c1
-    channels.c1.type = memory
-    channels.c1.capacity = 1000
-    sinks.k1.type = logger
-    sinks.k1.channel = c1
-    ${more}`);
+  return netcatFlow(port, `channels.c1.capacity = 1000\nsinks.k1.type = logger\n${more}`);
 }
 
 describe('flume-ng agent', () => {

@@ -4,22 +4,17 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { AvroEventWriter } from '../../src/agent/wire/avro-event-codec.ts';
 import { AvroFrames } from '../../src/agent/wire/avro-frames.ts';
 import { answerPayload, callHead, frameOf, handshakeRequest, handshakeResponse, MATCH } from '../../src/agent/wire/avro-protocol.ts';
+import { endsWithTest } from '../ends-with-test.ts';
 import { makeTlsMaterial, PASSWORD, type TlsMaterial } from '../unit/agent/wire/tls-material.ts';
-import { AgentProcess, definition, freePort, LineClient, until } from './agent-process.ts';
+import { AgentProcess, definition, freePort, LineClient, netcatFlow, until } from './agent-process.ts';
 import { expectFlat, hasProc, WATCH_TEXT } from './flat-memory.ts';
 
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
 function agent(text: string): AgentProcess {
-  const made = new AgentProcess(text);
-  ends.push(() => made.end());
-  return made;
+  return endsWithTest(new AgentProcess(text));
 }
 function linesIn(dir: string): string[] {
   return fs
@@ -29,22 +24,14 @@ function linesIn(dir: string): string[] {
 }
 
 function sender(netcatPort: number, port: number, more = ''): string {
-  return definition(`
-    sources = r1
-    channels = c1
-    sinks = k1
-    sources.r1.type = netcat
-    sources.r1.bind = 127.0.0.1
-    sources.r1.port = ${netcatPort}
-    sources.r1.channels = c1
-    channels.c1.type = memory
+  const lines = `
     channels.c1.capacity = 10000
     channels.c1.transactionCapacity = 1000
     sinks.k1.type = avro
-    sinks.k1.channel = c1
     sinks.k1.hostname = 127.0.0.1
     sinks.k1.port = ${port}
-    ${more}`);
+    ${more}`;
+  return netcatFlow(netcatPort, lines);
 }
 function receiver(port: number, out: string, more = ''): string {
   return definition(`
@@ -131,7 +118,7 @@ describe('two agents', () => {
 
   test('compressed and by TLS; settings of the keystore given globally', async () => {
     const tls: TlsMaterial = makeTlsMaterial();
-    ends.push(() => tls.remove());
+    onTestFinished(() => tls.remove());
     const [netcatPort, port] = [await freePort(), await freePort()];
     const b = agent('');
     const out = outDirectory(b);
@@ -162,7 +149,7 @@ describe('two agents', () => {
 
   test('a wrong password is one line, and the agent of which nothing runs ends with 1', async () => {
     const tls: TlsMaterial = makeTlsMaterial();
-    ends.push(() => tls.remove());
+    onTestFinished(() => tls.remove());
     const b = agent('');
     b.rewrite(
       receiver(await freePort(), outDirectory(b), `sources.r1.ssl = true\nsources.r1.keystore = ${tls.keyStore}\nsources.r1.keystore-password = wrong`),
@@ -196,7 +183,7 @@ describe('a slow other end', () => {
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    ends.push(() => {
+    onTestFinished(() => {
       for (const socket of sockets) socket.destroy();
       server.close();
     });
@@ -238,7 +225,7 @@ describe('a slow other end', () => {
       const socket = net.connect(port, '127.0.0.1');
       socket.on('error', () => undefined);
       socket.resume();
-      ends.push(() => socket.destroy());
+      onTestFinished(() => void socket.destroy());
       const push = (): void => {
         while (socket.write(later, () => (accepted += later.length)));
       };

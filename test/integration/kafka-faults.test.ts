@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { AgentProcess, definition, freePort, LineClient } from './agent-process.ts';
+import { AgentProcess, definition, freePort, LineClient, netcatFlow } from './agent-process.ts';
 import { BrokerProcess, batchOf, eventually, PROOF, produceTo, readAll, tempDir } from './broker-harness.ts';
 
 let broker: BrokerProcess;
@@ -20,22 +20,15 @@ afterEach(async () => {
 });
 
 const flow = (port: number, sink: string): string =>
-  definition(`
-  sources = r1
-  channels = c1
-  sinks = k1
-  sources.r1.type = netcat
-  sources.r1.bind = 127.0.0.1
-  sources.r1.port = ${port}
-  sources.r1.channels = c1
-  channels.c1.type = memory
-  channels.c1.capacity = 100000
-  channels.c1.transactionCapacity = 1000
-  sinks.k1.type = org.apache.flume.sink.kafka.KafkaSink
-  sinks.k1.kafka.bootstrap.servers = 127.0.0.1:${broker.port}
-  sinks.k1.kafka.topic = t
-  ${sink}
-  sinks.k1.channel = c1`);
+  netcatFlow(
+    port,
+    `channels.c1.capacity = 100000
+    channels.c1.transactionCapacity = 1000
+    sinks.k1.type = org.apache.flume.sink.kafka.KafkaSink
+    sinks.k1.kafka.bootstrap.servers = 127.0.0.1:${broker.port}
+    sinks.k1.kafka.topic = t
+    ${sink}`,
+  );
 
 async function stored(): Promise<string[]> {
   const client = await broker.client();

@@ -3,19 +3,14 @@
  * In the long proof it is so for ten minutes.
  */
 import net from 'node:net';
-import { afterEach, expect, it } from 'vitest';
-import { AgentProcess, definition, freePort } from './agent-process.ts';
-import { eventually, TestBroker } from './broker-harness.ts';
+import { expect, it, onTestFinished } from 'vitest';
+import { AgentProcess, freePort, netcatFlow } from './agent-process.ts';
+import { brokerWith, eventually } from './broker-harness.ts';
 import { expectFlat, hasProc, WATCH_TEXT } from './flat-memory.ts';
 
 const ANSWER_DELAY_MS = 50;
 const LINE = Buffer.from(`${'x'.repeat(999)}\n`);
 const CLIENTS = 4;
-
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
 
 /** What the broker sends comes late. */
 async function slowWay(to: () => number): Promise<number> {
@@ -34,7 +29,7 @@ async function slowWay(to: () => number): Promise<number> {
     far.on('data', (chunk) => setTimeout(() => near.write(chunk), ANSWER_DELAY_MS));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  ends.push(() => {
+  onTestFinished(() => {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
@@ -44,37 +39,29 @@ async function slowWay(to: () => number): Promise<number> {
 it.skipIf(!hasProc)(`a sink slower than its source for ${WATCH_TEXT}: memory is flat (needs /proc)`, async () => {
   let brokerPort = 0;
   const slow = await slowWay(() => brokerPort);
-  const broker = await TestBroker.start({ 'advertised.listeners': `PLAINTEXT://127.0.0.1:${slow}`, 'log.retention.check.interval.ms': '5000' });
-  ends.push(() => broker.end());
+  const broker = await brokerWith({ 'advertised.listeners': `PLAINTEXT://127.0.0.1:${slow}`, 'log.retention.check.interval.ms': '5000' });
   brokerPort = broker.port;
   await broker.topic('t', 1, { 'segment.bytes': '10000000', 'retention.bytes': '50000000' });
   const port = await freePort();
   const agent = new AgentProcess(
-    definition(`
-      sources = r1
-      channels = c1
-      sinks = k1
-      sources.r1.type = netcat
-      sources.r1.bind = 127.0.0.1
-      sources.r1.port = ${port}
-      sources.r1.max-line-length = 2000
+    netcatFlow(
+      port,
+      `sources.r1.max-line-length = 2000
       sources.r1.ack-every-event = false
-      sources.r1.channels = c1
-      channels.c1.type = memory
       channels.c1.capacity = 1000
       channels.c1.transactionCapacity = 100
       sinks.k1.type = kafka
       sinks.k1.kafka.bootstrap.servers = 127.0.0.1:${slow}
-      sinks.k1.kafka.topic = t
-      sinks.k1.channel = c1`),
+      sinks.k1.kafka.topic = t`,
+    ),
   ).start();
-  ends.push(() => agent.end());
+  onTestFinished(() => agent.end());
   await agent.says('listening on');
 
   let handedOver = 0;
   for (let i = 0; i < CLIENTS; i++) {
     const socket = net.connect(port, '127.0.0.1').on('error', () => undefined);
-    ends.push(() => socket.destroy());
+    onTestFinished(() => void socket.destroy());
     const push = (): void => {
       while (socket.write(LINE, () => (handedOver += LINE.length)));
     };

@@ -1,31 +1,13 @@
 /** `-Dflume.root.logger` and its relatives as tutorials write them, through the real command. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { afterEach, expect, it } from 'vitest';
-import { AgentProcess, definition, freePort, LineClient } from './agent-process.ts';
-
-const open: { end(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.end();
-});
+import { expect, it } from 'vitest';
+import { endsWithTest } from '../ends-with-test.ts';
+import { AgentProcess, freePort, LineClient, netcatFlow } from './agent-process.ts';
 
 async function agentWith(...args: string[]): Promise<{ a1: AgentProcess; ask: (line: string) => Promise<void>; log: () => string }> {
   const port = await freePort();
-  const a1 = new AgentProcess(
-    definition(`
-    sources = r1
-    channels = c1
-    sinks = k1
-    sources.r1.type = netcat
-    sources.r1.bind = 127.0.0.1
-    sources.r1.port = ${port}
-    sources.r1.keystore-pasword = hunter2
-    sources.r1.channels = c1
-    channels.c1.type = memory
-    sinks.k1.type = logger
-    sinks.k1.channel = c1`),
-  );
-  open.push(a1);
+  const a1 = endsWithTest(new AgentProcess(netcatFlow(port, 'sources.r1.keystore-pasword = hunter2\nsinks.k1.type = logger')));
   a1.startWith('agent', '--conf', a1.dir, '--conf-file', a1.file, '--name', 'a1', ...args);
   const ask = async (line: string): Promise<void> => {
     const deadline = performance.now() + 20_000;

@@ -1,36 +1,21 @@
 /** Monitoring of a real agent: Flume's shape, health that follows progress, conservation, and a port that is taken. */
 import http from 'node:http';
 import net from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
-import { AgentProcess, definition, freePort } from './agent-process.ts';
+import { describe, expect, it } from 'vitest';
+import { endsWithTest } from '../ends-with-test.ts';
+import { AgentProcess, definition, freePort, netcatFlow } from './agent-process.ts';
 
-const agents: AgentProcess[] = [];
-afterEach(async () => {
-  for (const agent of agents.splice(0)) await agent.end();
-});
-
-function agentOf(lines: string): AgentProcess {
-  const agent = new AgentProcess(definition(lines));
-  agents.push(agent);
-  return agent;
+function netcatToNull(port: number, more = ''): AgentProcess {
+  const lines = `
+    sources.r1.interceptors = i1
+    sources.r1.interceptors.i1.type = regex_filter
+    sources.r1.interceptors.i1.regex = ^drop
+    sources.r1.interceptors.i1.excludeEvents = true
+    channels.c1.capacity = 200
+    sinks.k1.type = null
+    ${more}`;
+  return endsWithTest(new AgentProcess(netcatFlow(port, lines)));
 }
-
-const netcatToNull = (port: number): string => `
-  sources = r1
-  channels = c1
-  sinks = k1
-  sources.r1.type = netcat
-  sources.r1.bind = 127.0.0.1
-  sources.r1.port = ${port}
-  sources.r1.channels = c1
-  sources.r1.interceptors = i1
-  sources.r1.interceptors.i1.type = regex_filter
-  sources.r1.interceptors.i1.regex = ^drop
-  sources.r1.interceptors.i1.excludeEvents = true
-  channels.c1.type = memory
-  channels.c1.capacity = 200
-  sinks.k1.type = null
-  sinks.k1.channel = c1`;
 
 function get(port: number, path: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
@@ -63,7 +48,7 @@ const withMonitoring = (port: number, type = 'http'): string[] => [`-Dflume.moni
 describe('monitoring of an agent', () => {
   it('has Flume’s counters as text, and every event in one place', async () => {
     const [input, port] = [await freePort(), await freePort()];
-    const agent = agentOf(netcatToNull(input)).start(...withMonitoring(port));
+    const agent = netcatToNull(input).start(...withMonitoring(port));
     await agent.says('monitoring (http) on port');
     await send(input, ['one', 'drop me', 'two', 'three']);
     await expect.poll(async () => JSON.parse((await get(port, '/metrics')).body)['SINK.k1'].EventDrainSuccessCount).toBe('3');
@@ -94,8 +79,12 @@ describe('monitoring of an agent', () => {
     const [input, port] = [await freePort(), await freePort()];
     const taken = net.createServer();
     await new Promise<void>((resolve) => taken.listen(input, '127.0.0.1', resolve));
-    const other = `${netcatToNull(input).replace('sources = r1', 'sources = r1 r2')}\n  sources.r2.type = netcat\n  sources.r2.bind = 127.0.0.1\n  sources.r2.port = ${await freePort()}\n  sources.r2.channels = c1`;
-    const agent = agentOf(other).start(...withMonitoring(port));
+    const second = `sources = r1 r2
+      sources.r2.type = netcat
+      sources.r2.bind = 127.0.0.1
+      sources.r2.port = ${await freePort()}
+      sources.r2.channels = c1`;
+    const agent = netcatToNull(input, second).start(...withMonitoring(port));
     await agent.says('monitoring (http) on port');
     const sick = await get(port, '/health');
     expect(sick.status).toBe(503);
@@ -110,10 +99,9 @@ describe('monitoring of an agent', () => {
 
   it('is not healthy when events wait and nothing is delivered', async () => {
     const [input, port] = [await freePort(), await freePort()];
-    const stuck = netcatToNull(input)
-      .replace('sinks.k1.type = null', `sinks.k1.type = webhook\n  sinks.k1.url = http://127.0.0.1:${await freePort()}/`)
-      .trim();
-    const agent = agentOf(stuck).start(...withMonitoring(port), '-Dflume.monitoring.stallSeconds=1');
+    const stuck = `sinks.k1.type = webhook
+      sinks.k1.url = http://127.0.0.1:${await freePort()}/`;
+    const agent = netcatToNull(input, stuck).start(...withMonitoring(port), '-Dflume.monitoring.stallSeconds=1');
     await agent.says('monitoring (http) on port');
     expect((await get(port, '/health')).status).toBe(200);
     await send(input, ['stays']);
@@ -125,7 +113,7 @@ describe('monitoring of an agent', () => {
 
   it('answers under load', async () => {
     const port = await freePort();
-    const agent = agentOf(`
+    const text = definition(`
       sources = r1
       channels = c1
       sinks = k1
@@ -133,7 +121,8 @@ describe('monitoring of an agent', () => {
       sources.r1.channels = c1
       channels.c1.type = memory
       sinks.k1.type = null
-      sinks.k1.channel = c1`).start(...withMonitoring(port, 'prometheus'));
+      sinks.k1.channel = c1`);
+    const agent = endsWithTest(new AgentProcess(text)).start(...withMonitoring(port, 'prometheus'));
     await agent.says('monitoring (prometheus) on port');
     for (let i = 0; i < 20; i++) {
       const text = (await get(port, '/metrics')).body;
@@ -147,7 +136,7 @@ describe('monitoring of an agent', () => {
     const [input, port] = [await freePort(), await freePort()];
     const taken = net.createServer();
     await new Promise<void>((resolve) => taken.listen(port, resolve));
-    const agent = agentOf(netcatToNull(input)).start(...withMonitoring(port));
+    const agent = netcatToNull(input).start(...withMonitoring(port));
     await agent.says(`monitoring cannot listen on port ${port}: the port is in use`);
     await send(input, ['works']);
     await new Promise((resolve) => taken.close(resolve));

@@ -2,13 +2,9 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
-import { AgentProcess, definition, freePort, LineClient, until } from './agent-process.ts';
-
-const open: { end(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.end();
-});
+import { describe, expect, it } from 'vitest';
+import { endsWithTest } from '../ends-with-test.ts';
+import { AgentProcess, freePort, LineClient, netcatFlow, until } from './agent-process.ts';
 
 interface Flow {
   readonly port: number;
@@ -18,23 +14,7 @@ interface Flow {
 }
 
 function flow({ port, source = '', channel = '', sink = 'sinks.k1.type = null' }: Flow): AgentProcess {
-  const one = new AgentProcess(
-    definition(`
-    sources = r1
-    channels = c1
-    sinks = k1
-    sources.r1.type = netcat
-    sources.r1.bind = 127.0.0.1
-    sources.r1.port = ${port}
-    sources.r1.channels = c1
-    ${source}
-    channels.c1.type = memory
-    ${channel}
-    ${sink}
-    sinks.k1.channel = c1`),
-  );
-  open.push(one);
-  return one;
+  return endsWithTest(new AgentProcess(netcatFlow(port, `${source}\n${channel}\n${sink}`)));
 }
 
 /** The lines of all files of a directory, in the order of the files' names. */

@@ -1,20 +1,17 @@
 /** The netcatudp source through the real command. */
 import { createSocket } from 'node:dgram';
-import { afterEach, it } from 'vitest';
+import { it, onTestFinished } from 'vitest';
+import { endsWithTest } from '../ends-with-test.ts';
 import { AgentProcess, definition } from './agent-process.ts';
-
-const cleanups: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 it('logs a datagram with the sender in the documented header, and says which port is in use', async () => {
   const other = createSocket('udp4');
   await new Promise<void>((resolve) => other.bind(0, '127.0.0.1', resolve));
-  cleanups.push(() => other.close());
+  onTestFinished(() => void other.close());
   const taken = other.address().port;
-  const a1 = new AgentProcess(
-    definition(`
+  const a1 = endsWithTest(
+    new AgentProcess(
+      definition(`
     sources = r1 r2
     channels = c1
     sinks = k1
@@ -30,8 +27,8 @@ it('logs a datagram with the sender in the documented header, and says which por
     channels.c1.type = memory
     sinks.k1.type = logger
     sinks.k1.channel = c1`),
+    ),
   );
-  cleanups.push(() => a1.end());
   a1.start();
   await a1.says(new RegExp(`cannot listen on udp 127.0.0.1:${taken}: the port is in use`));
   const port = Number(/listening on udp 127\.0\.0\.1:(\d+)/.exec(await a1.says(/listening on udp 127\.0\.0\.1:\d+/))?.[1]);

@@ -2,13 +2,9 @@ import fs from 'node:fs';
 import http from 'node:http';
 import type net from 'node:net';
 import path from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
-import { AgentProcess, definition, freePort, LineClient, until } from './agent-process.ts';
-
-const open: { end(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.end();
-});
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { endsWithTest } from '../ends-with-test.ts';
+import { AgentProcess, definition, freePort, LineClient, netcatFlow, until } from './agent-process.ts';
 
 /** A flow that keeps what it gets in a directory, next to one that each test changes. */
 function twoFlows(ports: readonly [number, number], dir: string, changing: string): string {
@@ -41,8 +37,7 @@ async function started(
   changing = '',
 ): Promise<{ a1: AgentProcess; ports: [number, number]; dir: string; write: (changing: string) => void; kept: () => string[] }> {
   const ports: [number, number] = [await freePort(), await freePort()];
-  const a1 = new AgentProcess('');
-  open.push(a1);
+  const a1 = endsWithTest(new AgentProcess(''));
   const dir = path.join(a1.dir, 'kept');
   fs.mkdirSync(dir);
   const write = (text: string): void => a1.rewrite(twoFlows(ports, dir, text));
@@ -113,18 +108,7 @@ describe('reload', () => {
 
   it('asks a web server again, and runs on while it is gone', async () => {
     const port = await freePort();
-    const text = (more: string): string =>
-      definition(`sources = r1
-        channels = c1
-        sinks = k1
-        sources.r1.type = netcat
-        sources.r1.bind = 127.0.0.1
-        sources.r1.port = ${port}
-        sources.r1.channels = c1
-        channels.c1.type = memory
-        sinks.k1.type = logger
-        sinks.k1.channel = c1
-        ${more}`);
+    const text = (more: string): string => netcatFlow(port, `sinks.k1.type = logger\n${more}`);
     let [body, version, unchanged, down] = [text(''), 'Sat, 01 Jan 2022 00:00:00 GMT', 0, false];
     const server = http.createServer((request, response) => {
       if (down) return void response.writeHead(500).end();
@@ -133,8 +117,8 @@ describe('reload', () => {
       response.writeHead(same ? 304 : 200, { 'last-modified': version }).end(same ? '' : body);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const a1 = new AgentProcess('');
-    open.push(a1, { end: async () => void server.close() });
+    onTestFinished(() => void server.close());
+    const a1 = endsWithTest(new AgentProcess(''));
     const uri = `http://127.0.0.1:${(server.address() as net.AddressInfo).port}/a1`;
     a1.startWith('agent', '-n', 'a1', '-u', uri, '-i', '1', '-Dflume.root.logger=INFO,console');
     await a1.says('agent a1 runs');

@@ -1,29 +1,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
-import { AgentProcess, definition, freePort, LineClient } from './agent-process.ts';
+import { describe, expect, it } from 'vitest';
+import { endsWithTest } from '../ends-with-test.ts';
+import { AgentProcess, freePort, LineClient, netcatFlow } from './agent-process.ts';
 
-const open: { end(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.end();
-});
-
-function flow(port: number, sink: string, more = ''): string {
-  return definition(`
-    sources = r1
-    channels = c1
-    sinks = k1
-    sources.r1.type = netcat
-    sources.r1.bind = 127.0.0.1
-    sources.r1.port = ${port}
-    sources.r1.channels = c1
-    channels.c1.type = memory
-    channels.c1.capacity = 10000
-    channels.c1.transactionCapacity = 1000
-    sinks.k1.channel = c1
-    ${sink}
-    ${more}`);
-}
+const flow = (port: number, sink: string): string => netcatFlow(port, `channels.c1.capacity = 10000\nchannels.c1.transactionCapacity = 1000\n${sink}`);
 
 /** Sinks made for this test, in the way users make theirs. */
 const SINKS: Readonly<Record<string, string>> = {
@@ -34,8 +15,7 @@ const SINKS: Readonly<Record<string, string>> = {
 };
 
 function agentWith(sink: keyof typeof SINKS, port: number): AgentProcess {
-  const a1 = new AgentProcess(flow(port, `sinks.k1.type = ${sink}`));
-  open.push(a1);
+  const a1 = endsWithTest(new AgentProcess(flow(port, `sinks.k1.type = ${sink}`)));
   const plugins = path.join(a1.dir, 'mine');
   fs.mkdirSync(plugins);
   fs.writeFileSync(
@@ -86,8 +66,7 @@ describe('stop', () => {
 
   it('says in Flume’s words what each component counted', async () => {
     const port = await freePort();
-    const a1 = new AgentProcess(flow(port, 'sinks.k1.type = null'));
-    open.push(a1);
+    const a1 = endsWithTest(new AgentProcess(flow(port, 'sinks.k1.type = null')));
     a1.start();
     await a1.says('agent a1 runs');
     await (await LineClient.connect(port)).ask('1', '2', '3');
@@ -102,8 +81,7 @@ describe('stop', () => {
 
   it('ends in order while a start is still failing', async () => {
     const port = await freePort();
-    const a1 = new AgentProcess(flow(port, 'sinks.k1.type = file_roll\n    sinks.k1.sink.directory = /nowhere/at/all'));
-    open.push(a1);
+    const a1 = endsWithTest(new AgentProcess(flow(port, 'sinks.k1.type = file_roll\n    sinks.k1.sink.directory = /nowhere/at/all')));
     a1.start('--startup-policy', 'retry');
     await a1.says('trying again');
     expect(await a1.stop()).toBe(143);
@@ -111,8 +89,7 @@ describe('stop', () => {
 
   it('does not wait for clients that stay connected', async () => {
     const port = await freePort();
-    const a1 = new AgentProcess(flow(port, 'sinks.k1.type = null'));
-    open.push(a1);
+    const a1 = endsWithTest(new AgentProcess(flow(port, 'sinks.k1.type = null')));
     a1.start();
     await a1.says('agent a1 runs');
     for (let i = 0; i < 20; i++) await LineClient.connect(port);

@@ -1,20 +1,15 @@
 /** A Thrift hop between real agents, validated and explained like any other flow. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { endsWithTest } from '../ends-with-test.ts';
 import { AgentProcess, definition, freePort, LineClient, until } from './agent-process.ts';
 import { flumeNg } from './flume-ng.ts';
-
-const agents: AgentProcess[] = [];
-afterEach(async () => {
-  for (const one of agents.splice(0)) await one.end();
-});
 
 describe('a Thrift hop', () => {
   test('two agents in one process: netcat to thrift sink, thrift source to a file', async () => {
     const [netcatPort, port] = [await freePort(), await freePort()];
-    const a = new AgentProcess('');
-    agents.push(a);
+    const a = endsWithTest(new AgentProcess(''));
     const out = path.join(a.dir, 'out');
     fs.mkdirSync(out);
     a.rewrite(
@@ -65,8 +60,9 @@ describe('a Thrift hop', () => {
   });
 
   test('kerberos leaves the component out, with a reason', async () => {
-    const a = new AgentProcess(
-      definition(`
+    const a = endsWithTest(
+      new AgentProcess(
+        definition(`
         sources = r1
         channels = c1
         sinks = k1
@@ -78,8 +74,8 @@ describe('a Thrift hop', () => {
         channels.c1.type = memory
         sinks.k1.type = null
         sinks.k1.channel = c1`),
+      ),
     );
-    agents.push(a);
     const { code, stdout } = await flumeNg(['validate', '-f', a.file]);
     expect(code).toBe(1);
     expect(stdout).toMatch(/"kerberos" is not supported: GSSAPI needs Java’s login modules\s+use ssl = true on both ends instead/);
