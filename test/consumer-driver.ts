@@ -34,7 +34,7 @@ export class ConsumerDriver {
       },
       topics: this.#topics,
     };
-    const defaults = { assignors: ['uniform', 'range'] as const, sessionMs: 45_000, heartbeatMs: 5000, maxSize: 1000 };
+    const defaults = { assignors: ['uniform', 'range'] as const, sessionMs: 45_000, heartbeatMs: 5000, maxSize: 1000, migration: 'bidirectional' as const };
     this.d = new GroupDriver({ ...rules, consumer: { ...defaults, topics: catalog, ...consumer } });
   }
 

@@ -23,7 +23,14 @@ export const GROUP_RULES: GroupRules = {
   retentionMs: 7 * 86_400_000,
   partitions: 50,
   expiryIntervalMs: 600_000,
-  consumer: { assignors: ['uniform', 'range'], sessionMs: 45_000, heartbeatMs: 5000, maxSize: 1000, topics: { topicsVersion: 0, topics: new Map() } },
+  consumer: {
+    assignors: ['uniform', 'range'],
+    sessionMs: 45_000,
+    heartbeatMs: 5000,
+    maxSize: 1000,
+    migration: 'bidirectional',
+    topics: { topicsVersion: 0, topics: new Map() },
+  },
 };
 
 export interface JoinOptions {
@@ -32,6 +39,8 @@ export interface JoinOptions {
   readonly version?: number;
   readonly protocols?: readonly string[];
   readonly topics?: readonly string[];
+  /** What it says it holds, by topic. */
+  readonly owned?: Readonly<Record<string, readonly number[]>>;
   readonly sessionMs?: number;
   readonly rebalanceMs?: number;
   readonly clientId?: string;
@@ -121,6 +130,8 @@ export class GroupDriver {
 
   join(groupId: string, options: JoinOptions = {}): Answered<JoinReply> & { ticket: number } {
     const { memberId = '', instanceId = null, version = 9, protocols = ['range'], topics = ['t'], protocolType = 'consumer' } = options;
+    const ownedPartitions = Object.entries(options.owned ?? {}).map(([topic, partitions]) => ({ topic, partitions }));
+    const metadata = encodeSubscription({ topics: [...topics], ownedPartitions });
     const request: RequestOf<typeof JoinGroup> = {
       groupId,
       memberId,
@@ -128,11 +139,11 @@ export class GroupDriver {
       sessionTimeoutMs: options.sessionMs ?? 10_000,
       rebalanceTimeoutMs: options.rebalanceMs ?? 60_000,
       protocolType,
-      protocols: protocols.map((name) => ({ name, metadata: encodeSubscription({ topics: [...topics] }) })),
+      protocols: protocols.map((name) => ({ name, metadata })),
       reason: null,
     };
     const { ticket, answered } = this.ticket<JoinReply>();
-    this.tell({ kind: 'join', ticket, version, request, clientId: options.clientId ?? 'c', clientHost: '/127.0.0.1' });
+    this.tell({ kind: 'join', ticket, version, request, clientId: options.clientId ?? 'c', clientHost: '/127.0.0.1', mayDescribe: () => true });
     return Object.assign(answered, { ticket });
   }
 
@@ -146,11 +157,11 @@ export class GroupDriver {
     groupId: string,
     memberId: string,
     generationId: number,
-    assignments: Record<string, string> = {},
+    assignments: Record<string, string | Buffer> = {},
     instanceId: string | null = null,
   ): Answered<SyncReply> & { ticket: number } {
     const { ticket, answered } = this.ticket<SyncReply>();
-    const list = Object.entries(assignments).map(([id, text]) => ({ memberId: id, assignment: Buffer.from(text) }));
+    const list = Object.entries(assignments).map(([id, data]) => ({ memberId: id, assignment: typeof data === 'string' ? Buffer.from(data) : data }));
     const request = { groupId, memberId, generationId, groupInstanceId: instanceId, protocolType: null, protocolName: null, assignments: list };
     this.tell({ kind: 'sync', ticket, version: 4, request });
     return Object.assign(answered, { ticket });

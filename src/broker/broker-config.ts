@@ -73,6 +73,10 @@ const OWN = {
     default: ['uniform', 'range'],
     doc: "The broker's assignors that members of the new protocol may ask for, by name or by Kafka's class; the first is the default.",
   }),
+  'group.consumer.migration.policy': oneOf(['disabled', 'upgrade', 'downgrade', 'bidirectional'], {
+    default: 'bidirectional',
+    doc: 'Whether a group changes its protocol while it has members: up with the first of the new protocol, down with the last.',
+  }),
   'transaction.state.log.num.partitions': int({ default: 50, min: 1, doc: 'Partitions of __transaction_state.' }),
   'transaction.state.log.replication.factor': int({ default: 3, min: 1, doc: 'Taken as 1 on a single node.' }),
   'transaction.state.log.segment.bytes': int({ default: 104_857_600, min: 1, doc: 'Segment size of __transaction_state.' }),
@@ -167,7 +171,6 @@ const NOT_NEEDED: Readonly<Record<string, string>> = {
   'transaction.partition.verification.enable': 'it is always verified',
   'transaction.remove.expired.transaction.cleanup.interval.ms': 'expiry is found by deadline',
   'transaction.state.log.load.buffer.size': ONE_NODE,
-  'group.consumer.migration.policy': 'a group changes its protocol while it has no members',
 };
 
 /** Prefixes of keys that are accepted and have no effect, with the reason. */

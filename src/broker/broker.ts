@@ -420,6 +420,7 @@ function groupRules({ own }: BrokerSettings, topics: Metadata): GroupRules {
       sessionMs: own['group.consumer.session.timeout.ms'],
       heartbeatMs: own['group.consumer.heartbeat.interval.ms'],
       maxSize: own['group.consumer.max.size'],
+      migration: own['group.consumer.migration.policy'],
       topics,
     },
   };

@@ -51,7 +51,16 @@ export interface ConsumerMember {
   readonly rebalanceTimeoutMs: number;
   /** The assignor it asks for, or null. */
   readonly assignor: string | null;
+  /** Set for a member that speaks the classic protocol in this group, while the group goes from one protocol to the other. */
+  readonly classic: ClassicMembership | null;
   readonly current: CurrentAssignment;
+}
+
+/** What a member said when it joined by JoinGroup. */
+export interface ClassicMembership {
+  readonly sessionTimeoutMs: number;
+  /** The assignors it offers, each with its subscription; at least one. */
+  readonly supportedProtocols: readonly { readonly name: string; readonly metadata: Buffer }[];
 }
 
 export interface ReadTopic {
@@ -62,7 +71,17 @@ export interface ReadTopic {
 const FRESH: CurrentAssignment = { epoch: 0, previousEpoch: 0, state: MEMBER_STATE.stable, assigned: NO_PARTITIONS, revoking: NO_PARTITIONS };
 
 export function newMember(id: string): ConsumerMember {
-  const nobody = { instanceId: null, rackId: null, clientId: '', clientHost: '', topicNames: [], topicRegex: '', rebalanceTimeoutMs: -1, assignor: null };
+  const nobody = {
+    instanceId: null,
+    rackId: null,
+    clientId: '',
+    clientHost: '',
+    topicNames: [],
+    topicRegex: '',
+    rebalanceTimeoutMs: -1,
+    assignor: null,
+    classic: null,
+  };
   return { id, ...nobody, current: FRESH };
 }
 
@@ -71,6 +90,13 @@ export interface MemberDeadlines {
   session: number;
   /** By when it must have given up partitions, unless it has left this epoch. */
   revocation: { readonly at: number; readonly epoch: number } | null;
+  /** By when a member of the classic protocol must have joined again, or asked for its assignment after it did. */
+  call: number | null;
+}
+
+/** How long a member may be silent: one of the classic protocol says so itself. */
+export function sessionOf({ classic }: ConsumerMember, sessionMs: number): number {
+  return classic?.sessionTimeoutMs ?? sessionMs;
 }
 
 export class ConsumerGroup {
@@ -122,7 +148,7 @@ export class ConsumerGroup {
   /** The earliest moment at which time alone changes something. */
   get nextDeadline(): number {
     let next = Number.POSITIVE_INFINITY;
-    for (const { session, revocation } of this.deadlines.values()) next = Math.min(next, session, revocation?.at ?? next);
+    for (const { session, revocation, call } of this.deadlines.values()) next = Math.min(next, session, revocation?.at ?? next, call ?? next);
     return next;
   }
 
@@ -144,18 +170,19 @@ export class ConsumerGroup {
         return;
       case 'member':
         if (value === null) this.#remove(memberId);
-        else this.#put({ ...memberFrom(memberId, decodeConsumerGroupValue(kind, value)), current: this.members.get(memberId)?.current ?? FRESH });
+        else this.put({ ...memberFrom(memberId, decodeConsumerGroupValue(kind, value)), current: this.members.get(memberId)?.current ?? FRESH });
         return;
       case 'current': {
         const member = this.members.get(memberId);
-        if (value !== null) this.#put({ ...(member ?? newMember(memberId)), current: currentFrom(decodeConsumerGroupValue(kind, value)) });
-        else if (member) this.#put({ ...member, current: { ...FRESH, epoch: LEAVE_EPOCH, previousEpoch: LEAVE_EPOCH } });
+        if (value !== null) this.put({ ...(member ?? newMember(memberId)), current: currentFrom(decodeConsumerGroupValue(kind, value)) });
+        else if (member) this.put({ ...member, current: { ...FRESH, epoch: LEAVE_EPOCH, previousEpoch: LEAVE_EPOCH } });
         return;
       }
     }
   }
 
-  #put(member: ConsumerMember): void {
+  /** A member as it is from now on. */
+  put(member: ConsumerMember): void {
     const old = this.members.get(member.id);
     if (old && old.current !== member.current) this.#letGo(old);
     if (old && old.instanceId !== member.instanceId) this.#forgetInstance(old);
@@ -210,8 +237,8 @@ export function topicsRecord(groupId: string, topics: ReadonlyMap<string, ReadTo
 }
 
 export function memberRecord(groupId: string, member: ConsumerMember): StateRecord {
-  const { instanceId, rackId, clientId, clientHost, topicNames, topicRegex, rebalanceTimeoutMs, assignor } = member;
-  const said = { instanceId, rackId, clientId, clientHost, rebalanceTimeoutMs, serverAssignor: assignor, classicMemberMetadata: null };
+  const { instanceId, rackId, clientId, clientHost, topicNames, topicRegex, rebalanceTimeoutMs, assignor, classic } = member;
+  const said = { instanceId, rackId, clientId, clientHost, rebalanceTimeoutMs, serverAssignor: assignor, classicMemberMetadata: classic };
   return groupRecordOf('member', groupId, member.id, { ...said, subscribedTopicNames: topicNames, subscribedTopicRegex: topicRegex });
 }
 
@@ -242,7 +269,20 @@ function topicsFrom({ topics }: ConsumerGroupRecordValue<'topics'>): ReadonlyMap
 function memberFrom(id: string, stored: ConsumerGroupRecordValue<'member'>): Omit<ConsumerMember, 'current'> {
   const { instanceId, rackId, clientId, clientHost, subscribedTopicNames, subscribedTopicRegex, rebalanceTimeoutMs, serverAssignor } = stored;
   const subscription = { topicNames: sortedNames(subscribedTopicNames), topicRegex: subscribedTopicRegex ?? '' };
-  return { id, instanceId, rackId, clientId, clientHost, ...subscription, rebalanceTimeoutMs, assignor: serverAssignor };
+  const classic = stored.classicMemberMetadata;
+  // Copied, because it outlives the frame or the read it came in.
+  const supportedProtocols = classic?.supportedProtocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) }));
+  return {
+    id,
+    instanceId,
+    rackId,
+    clientId,
+    clientHost,
+    ...subscription,
+    rebalanceTimeoutMs,
+    assignor: serverAssignor,
+    classic: classic && { sessionTimeoutMs: classic.sessionTimeoutMs, supportedProtocols: supportedProtocols! },
+  };
 }
 
 function currentFrom(stored: ConsumerGroupRecordValue<'current'>): CurrentAssignment {
@@ -264,9 +304,9 @@ export function refuseConsumerCommit(
   const member = group.members.get(memberId);
   if (!member) return ErrorCode.UNKNOWN_MEMBER_ID;
   // From version 9 on clients know STALE_MEMBER_EPOCH.
-  if (!transactional && version < 9) return ErrorCode.UNSUPPORTED_VERSION;
+  if (!transactional && member.classic === null && version < 9) return ErrorCode.UNSUPPORTED_VERSION;
   if (generation === member.current.epoch) return ErrorCode.NONE;
-  return transactional ? ErrorCode.ILLEGAL_GENERATION : ErrorCode.STALE_MEMBER_EPOCH;
+  return transactional || member.classic ? ErrorCode.ILLEGAL_GENERATION : ErrorCode.STALE_MEMBER_EPOCH;
 }
 
 /** Whether this member may read offsets: 0 or an error code. Admin tools name no member. */
@@ -274,5 +314,6 @@ export function refuseConsumerFetch(group: ConsumerGroup, memberId: string | nul
   if (memberId === null && memberEpoch < 0) return ErrorCode.NONE;
   const member = group.members.get(memberId ?? '');
   if (!member) return ErrorCode.UNKNOWN_MEMBER_ID;
-  return memberEpoch === member.current.epoch ? ErrorCode.NONE : ErrorCode.STALE_MEMBER_EPOCH;
+  if (memberEpoch === member.current.epoch) return ErrorCode.NONE;
+  return member.classic ? ErrorCode.ILLEGAL_GENERATION : ErrorCode.STALE_MEMBER_EPOCH;
 }

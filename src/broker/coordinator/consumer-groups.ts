@@ -1,8 +1,7 @@
 /**
  * All groups of the new consumer protocol (KIP-848) of the broker: the part of {@link file://./groups.ts} that is about
  * them. A group id belongs to one protocol at a time; offsets are the id's, whatever the protocol. A group without members
- * changes its protocol when somebody of the other one joins; with members it refuses them (Kafka's
- * `group.consumer.migration.policy=disabled`).
+ * changes its protocol when somebody of the other one joins; with members it does so by {@link file://./group-migration.ts}.
  */
 import type { ConsumerGroupDescribe } from '../../kafka/apis/consumer-group-describe.ts';
 import { ErrorCode } from '../../kafka/errors.ts';
@@ -10,7 +9,8 @@ import type { ResponseDraft } from '../../kafka/schema.ts';
 import { decodeConsumerGroupKey } from '../../kafka/stored/consumer-group.ts';
 import { encodeGroupKey } from '../../kafka/stored/consumer-offsets.ts';
 import type { Agenda } from './agenda.ts';
-import { ConsumerGroup } from './consumer-group.ts';
+import { joinAsClassic, supportsClassic } from './classic-members.ts';
+import { ConsumerGroup, type ConsumerMember, sessionOf } from './consumer-group.ts';
 import {
   beat,
   type ConsumerRules,
@@ -19,12 +19,15 @@ import {
   type HeartbeatCall,
   type HeartbeatOutcome,
   overdue,
-  preferredAssignor,
   refused,
   refuseHeartbeat,
   restoreDeadlines,
 } from './consumer-heartbeat.ts';
+import { preferredAssignor } from './consumer-step.ts';
 import type { Group } from './group.ts';
+import type { JoinCall } from './group-membership.ts';
+import { downgrade, mayDowngrade, upgraded } from './group-migration.ts';
+import { type MembershipRules, type MemberTurn, refuseWaiting, Turn } from './group-rebalance.ts';
 import type { StateRecord } from './machine.ts';
 import type { TopicPartitions } from './member-reconciliation.ts';
 
@@ -32,6 +35,8 @@ type Described = ResponseDraft<typeof ConsumerGroupDescribe>['groups'][number];
 
 export interface ConsumerGroupsOptions {
   readonly rules: ConsumerRules;
+  /** Those of the classic protocol, for groups that go back to it. */
+  readonly classic: MembershipRules;
   readonly newId: () => string;
   readonly agenda: Agenda;
   readonly find: (id: string) => Group | undefined;
@@ -55,7 +60,8 @@ export class ConsumerGroups {
     if (invalid) return invalid;
     const { groupId, memberEpoch } = call.request;
     const known = find(groupId);
-    if (known?.consumer && memberEpoch < 0) return depart(known.consumer, call);
+    if (known?.consumer && memberEpoch < 0) return depart(known.consumer, call, (gone) => this.#remove(known, gone, new Turn(now)));
+    if (memberEpoch === 0 && known && !known.consumer && !known.isEmpty) return this.#joinClassicGroup(known, call, now);
     const group =
       known?.consumer ??
       (memberEpoch === 0
@@ -71,11 +77,55 @@ export class ConsumerGroups {
   }
 
   #begin(id: string, known: Group | undefined): ConsumerGroup | HeartbeatOutcome {
-    if (known && !known.isEmpty) return refused(ErrorCode.GROUP_ID_NOT_FOUND, `Group ${id} is not a consumer group.`);
-    // The record that ends the classic group would take the offsets of an open transaction with it if there are no others.
-    if (known?.offsets.hasOpen && known.offsets.all.size === 0) return refused(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, `Group ${id} has an open transaction.`);
+    if (known && hasOnlyOpenOffsets(known)) return mustWait(known);
     this.#unborn = new ConsumerGroup(id);
     return this.#unborn;
+  }
+
+  /** A member of the new protocol comes to a classic group: it becomes a consumer group, if it may. */
+  #joinClassicGroup(known: Group, call: HeartbeatCall, now: number): HeartbeatOutcome {
+    const { rules, newId, agenda } = this.#options;
+    if (hasOnlyOpenOffsets(known)) return mustWait(known);
+    const upgrade = upgraded(known, rules, now);
+    if ('reply' in upgrade) return upgrade;
+    const { group } = upgrade;
+    const outcome = beat(group, call, call.request.memberId === '' ? newId() : call.request.memberId, { rules, now });
+    if (outcome.reply.errorCode !== ErrorCode.NONE) return outcome;
+    this.#unborn = group;
+    const turn: MemberTurn = new Turn(now);
+    for (const member of known.members.values()) refuseWaiting(member, ErrorCode.REBALANCE_IN_PROGRESS, turn);
+    agenda.arm(known.id, group.nextDeadline);
+    return { ...outcome, records: [...upgrade.records, ...outcome.records], wake: turn.wake };
+  }
+
+  /**
+   * A member of the classic protocol joins a group with members. True: it is answered. False: it takes the place of the last
+   * member of the new protocol, as its static successor; the group is a classic one from now on, and the join goes on there.
+   */
+  joinClassic(known: Group, call: JoinCall, turn: MemberTurn): boolean {
+    const { rules, classic, newId, agenda } = this.#options;
+    const group = known.consumer!;
+    const { memberId, groupInstanceId } = call.request;
+    const predecessor = memberId === '' && groupInstanceId !== null ? group.staticMember(groupInstanceId) : undefined;
+    if (predecessor && group.members.size <= classic.maxSize && mayDowngrade(group, [predecessor], rules.migration, classic) && supportsClassic(group, call)) {
+      downgrade(known, [predecessor], { topics: rules.topics, rules: classic, turn });
+      return false;
+    }
+    const { records, reply } = joinAsClassic(group, call, { rules, newId, now: turn.now });
+    turn.records.push(...records);
+    turn.wake.push([call.ticket, reply]);
+    agenda.arm(group.id, group.nextDeadline);
+    return true;
+  }
+
+  /** Members go. With the last one of the new protocol the group goes back to the classic one, if others stay and it may. */
+  #remove(known: Group, gone: readonly ConsumerMember[], turn: MemberTurn): readonly StateRecord[] {
+    const { rules, classic, agenda } = this.#options;
+    const group = known.consumer!;
+    if (gone.length === group.members.size || !mayDowngrade(group, gone, rules.migration, classic)) return fence(group, gone);
+    downgrade(known, gone, { topics: rules.topics, rules: classic, turn });
+    agenda.arm(known.id, known.nextDeadline);
+    return turn.records;
   }
 
   /** Takes over a record if it is one of these groups. */
@@ -101,9 +151,10 @@ export class ConsumerGroups {
   }
 
   /** What has fallen due in a group. */
-  expire(group: ConsumerGroup, now: number): StateRecord[] {
+  expire(known: Group, now: number): readonly StateRecord[] {
+    const group = known.consumer!;
     const gone = overdue(group, now);
-    const records = gone.length > 0 ? fence(group, gone) : [];
+    const records = gone.length > 0 ? this.#remove(known, gone, new Turn(now)) : [];
     // Until these records are applied the members still have their deadlines.
     for (const { id } of gone) group.deadlines.delete(id);
     this.#options.agenda.arm(group.id, group.nextDeadline);
@@ -114,8 +165,8 @@ export class ConsumerGroups {
   abandon(group: ConsumerGroup, now: number): void {
     // What was found of topics may have been in these records.
     group.refreshed = null;
-    for (const id of group.members.keys()) {
-      if (!group.deadlines.has(id)) group.deadlines.set(id, { session: now + this.#options.rules.sessionMs, revocation: null });
+    for (const [id, member] of group.members) {
+      if (!group.deadlines.has(id)) group.deadlines.set(id, { session: now + sessionOf(member, this.#options.rules.sessionMs), revocation: null, call: null });
     }
     this.#options.agenda.arm(group.id, group.nextDeadline);
   }
@@ -140,15 +191,25 @@ export class ConsumerGroups {
       subscribedTopicRegex: member.topicRegex,
       assignment: list(member.current.assigned),
       targetAssignment: list(group.targets.get(member.id) ?? new Map()),
-      memberType: CONSUMER_MEMBER,
+      memberType: member.classic ? CLASSIC_MEMBER : CONSUMER_MEMBER,
     }));
     const assignorName = preferredAssignor(group.members.values(), this.#options.rules.assignors);
     return { ...nothingOf(groupId), groupState: group.state, groupEpoch: group.epoch, assignmentEpoch: group.targetEpoch, assignorName, members };
   }
 }
 
-/** A member of the new protocol, as ConsumerGroupDescribe numbers them (0 = classic). */
+/** Kinds of members, as ConsumerGroupDescribe numbers them. */
+const CLASSIC_MEMBER = 0;
 const CONSUMER_MEMBER = 1;
+
+/** The record that ends a classic group would take the offsets of an open transaction with it if there are no others. */
+function hasOnlyOpenOffsets({ offsets }: Group): boolean {
+  return offsets.hasOpen && offsets.all.size === 0;
+}
+
+function mustWait({ id }: Group): HeartbeatOutcome {
+  return refused(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, `Group ${id} has an open transaction.`);
+}
 
 function notFound(groupId: string, known: Group | undefined): string {
   return known ? `Group ${groupId} is not a consumer group.` : `Group ${groupId} not found.`;

@@ -1,11 +1,8 @@
 /**
- * The one call of the new consumer protocol (KIP-848, ConsumerGroupHeartbeat): who joins, stays or leaves, what follows from
- * it for the group, and what the member is told; with the checks of Kafka's GroupMetadataManager in its order. Nothing
- * here changes what is stored: every change is a record. Of a member that joins or asks for other topics follow, in order:
- *
- *     member ──> topics of the group (if they changed) ──> epoch ──> targets, target epoch ──> current assignment
- *
- * The assignor runs here, in the broker, whenever the epoch is ahead of the target's.
+ * The one call of the new consumer protocol (KIP-848, ConsumerGroupHeartbeat): who joins, stays or leaves, and what the member
+ * is told; with the checks of Kafka's GroupMetadataManager in its order. Nothing here changes what is stored: every change is
+ * a record. What follows from a call for the group is in {@link file://./consumer-step.ts}; members that speak the classic
+ * protocol in such a group are in {@link file://./classic-members.ts}.
  */
 import type { ConsumerGroupHeartbeat } from '../../kafka/apis/consumer-group-heartbeat.ts';
 import { ErrorCode } from '../../kafka/errors.ts';
@@ -16,41 +13,32 @@ import {
   currentRecord,
   groupRecordOf,
   LEAVE_EPOCH,
-  memberRecord,
   memberTombstones,
   newMember,
   STATIC_LEAVE_EPOCH,
+  sessionOf,
   sortedNames,
-  targetRecord,
   topicsRecord,
 } from './consumer-group.ts';
-import { refreshTopics, type TopicCatalog, topicsWithout } from './consumer-topics.ts';
-import type { StateRecord } from './machine.ts';
-import {
-  isReconciled,
-  MEMBER_STATE,
-  NO_PARTITIONS,
-  partitionsFrom,
-  partitionsList,
-  reconcile,
-  sameAssignment,
-  samePartitions,
-  type TopicPartitions,
-} from './member-reconciliation.ts';
-import { SERVER_ASSIGNORS, type ServerAssignorName } from './server-assignors.ts';
+import { type Found, Step, type StepRules } from './consumer-step.ts';
+import { topicsWithout } from './consumer-topics.ts';
+import type { JoinReply, SyncReply } from './group-rebalance.ts';
+import type { StateRecord, Ticket } from './machine.ts';
+import { MEMBER_STATE, NO_PARTITIONS, partitionsFrom, partitionsList, sameAssignment, samePartitions, type TopicPartitions } from './member-reconciliation.ts';
 import { PatternFault, TopicPattern } from './topic-pattern.ts';
 
-export interface ConsumerRules {
-  /** group.consumer.assignors; the first is that of members which ask for none. */
-  readonly assignors: readonly ServerAssignorName[];
+export interface ConsumerRules extends StepRules {
   /** group.consumer.session.timeout.ms */
   readonly sessionMs: number;
   /** group.consumer.heartbeat.interval.ms */
   readonly heartbeatMs: number;
   /** group.consumer.max.size */
   readonly maxSize: number;
-  readonly topics: TopicCatalog;
+  /** group.consumer.migration.policy */
+  readonly migration: MigrationPolicy;
 }
+
+export type MigrationPolicy = 'disabled' | 'upgrade' | 'downgrade' | 'bidirectional';
 
 export interface HeartbeatCall {
   readonly request: RequestOf<typeof ConsumerGroupHeartbeat>;
@@ -66,6 +54,8 @@ export type HeartbeatReply = ResponseDraft<typeof ConsumerGroupHeartbeat>;
 export interface HeartbeatOutcome {
   readonly records: readonly StateRecord[];
   readonly reply: HeartbeatReply;
+  /** Those who waited for the classic group that this was. */
+  readonly wake?: readonly (readonly [Ticket, JoinReply | SyncReply])[];
 }
 
 /** From this version on members make up their ids (KIP-1082). */
@@ -129,18 +119,21 @@ export function beat(
   }
   const found = request.instanceId === null ? dynamicMember(group, call, memberId) : staticMember(group, call, memberId);
   if ('reply' in found) return found;
-  const step = new Step(group, call, found, rules);
-  const outcome = step.take();
-  if (outcome.reply.errorCode === ErrorCode.NONE) keepAlive(group, step.member, found.member, { sessionMs: rules.sessionMs, now });
-  return outcome;
+  const owned = request.topicPartitions === null ? null : partitionsFrom(request.topicPartitions);
+  const step = new Step(group, { member: updated(found.member, call), owned, mayDescribe: call.mayDescribe }, found, rules);
+  if (!step.take()) {
+    return refused(ErrorCode.FENCED_MEMBER_EPOCH, 'The consumer group member is in a unknown state. The member must abandon all its partitions and rejoin.');
+  }
+  keepAlive(group, step.member, found.member, { sessionMs: rules.sessionMs, now });
+  return { records: step.records, reply: answer(request, step.member, found.member, rules) };
 }
 
-interface Found {
-  /** As it was before this call; a member that just comes is fresh, or has what its predecessor of the same instance id had. */
-  readonly member: ConsumerMember;
-  readonly isNew: boolean;
-  /** The member whose place it takes. */
-  readonly replaced: ConsumerMember | undefined;
+function answer(request: HeartbeatCall['request'], { id: memberId, current }: ConsumerMember, before: ConsumerMember, rules: ConsumerRules): HeartbeatReply {
+  const { memberEpoch, rebalanceTimeoutMs, subscribedTopicNames, topicPartitions } = request;
+  const isFull = memberEpoch === 0 || (rebalanceTimeoutMs !== -1 && subscribedTopicNames !== null && topicPartitions !== null);
+  const isNews = isFull || !samePartitions(current.assigned, before.current.assigned);
+  const assignment = isNews ? { topicPartitions: partitionsList(current.assigned) } : null;
+  return { errorCode: ErrorCode.NONE, memberId, memberEpoch: current.epoch, heartbeatIntervalMs: rules.heartbeatMs, assignment };
 }
 
 function dynamicMember(group: ConsumerGroup, { request }: HeartbeatCall, memberId: string): Found | HeartbeatOutcome {
@@ -159,7 +152,8 @@ function staticMember(group: ConsumerGroup, { request }: HeartbeatCall, memberId
     return refuseEpoch(known, request) ?? { member: known, isNew: false, replaced: undefined };
   }
   if (!known) return { member: group.members.get(memberId) ?? newMember(memberId), isNew: !group.members.has(memberId), replaced: undefined };
-  if (known.current.epoch !== STATIC_LEAVE_EPOCH && known.id !== memberId) {
+  // A member of the classic protocol does not say that it leaves for a while: a successor of the new one takes its place at once.
+  if (known.current.epoch !== STATIC_LEAVE_EPOCH && known.classic === null && known.id !== memberId) {
     const text = `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id is owned by ${known.id} member.`;
     return refused(ErrorCode.UNRELEASED_INSTANCE_ID, text);
   }
@@ -189,119 +183,6 @@ function isPartOf(some: TopicPartitions, all: TopicPartitions): boolean {
   return [...some].every(([topicId, partitions]) => partitions.every((partition) => all.get(topicId)?.includes(partition)));
 }
 
-/** What one heartbeat leads to. */
-class Step {
-  readonly #group: ConsumerGroup;
-  readonly #call: HeartbeatCall;
-  readonly #found: Found;
-  readonly #rules: ConsumerRules;
-  readonly #records: StateRecord[] = [];
-  /** As it will be. */
-  member: ConsumerMember;
-  #epoch: number;
-  #topics: ConsumerGroup['topics'];
-
-  constructor(group: ConsumerGroup, call: HeartbeatCall, found: Found, rules: ConsumerRules) {
-    this.#group = group;
-    this.#call = call;
-    this.#found = found;
-    this.#rules = rules;
-    this.member = updated(found.member, call);
-    this.#epoch = group.epoch;
-    this.#topics = group.topics;
-  }
-
-  take(): HeartbeatOutcome {
-    const { request } = this.#call;
-    const { member: before, replaced } = this.#found;
-    if (replaced) this.#records.push(...memberTombstones(this.#group.id, replaced.id));
-    if (this.#found.isNew || !sameWords(before, this.member)) this.#records.push(memberRecord(this.#group.id, this.member));
-    this.#refresh(before.topicRegex !== this.member.topicRegex || String(before.topicNames) !== String(this.member.topicNames));
-    const target = this.#epoch > this.#group.targetEpoch ? this.#retarget() : this.#target();
-    if (!this.#reconcile(target)) {
-      return refused(ErrorCode.FENCED_MEMBER_EPOCH, 'The consumer group member is in a unknown state. The member must abandon all its partitions and rejoin.');
-    }
-    const isFull =
-      request.memberEpoch === 0 || (request.rebalanceTimeoutMs !== -1 && request.subscribedTopicNames !== null && request.topicPartitions !== null);
-    const { current } = this.member;
-    const isNews = isFull || !samePartitions(current.assigned, before.current.assigned);
-    const assignment = isNews ? { topicPartitions: partitionsList(current.assigned) } : null;
-    const heartbeatIntervalMs = this.#rules.heartbeatMs;
-    return {
-      records: this.#records,
-      reply: { errorCode: ErrorCode.NONE, memberId: this.member.id, memberEpoch: current.epoch, heartbeatIntervalMs, assignment },
-    };
-  }
-
-  /** Members as they will be. */
-  #members(): ConsumerMember[] {
-    const { replaced } = this.#found;
-    const others = [...this.#group.members.values()].map((one) => (one.id === this.member.id ? this.member : one)).filter((one) => one !== replaced);
-    return others.includes(this.member) ? others : [...others, this.member];
-  }
-
-  /** Raises the epoch if other topics are read, or those that are read have changed. */
-  #refresh(hasChanged: boolean): void {
-    const group = this.#group;
-    const { topics } = this.#rules;
-    const isFresh = group.refreshed?.version === topics.topicsVersion && group.epoch >= group.refreshed.epoch;
-    if (isFresh && !hasChanged) return;
-    const found = refreshTopics(group, this.#members(), topics, this.#call.mayDescribe);
-    if (found !== null) this.#records.push(topicsRecord(group.id, found));
-    this.#topics = found ?? group.topics;
-    if (hasChanged || found !== null) this.#records.push(groupRecordOf('epoch', group.id, '', { epoch: ++this.#epoch }));
-    group.refreshed = { version: topics.topicsVersion, epoch: this.#epoch };
-  }
-
-  /** What the member was given last; of a replaced one its predecessor's. */
-  #target(): TopicPartitions {
-    const { replaced } = this.#found;
-    const target = this.#group.targets.get(replaced?.id ?? this.member.id) ?? NO_PARTITIONS;
-    if (replaced) this.#records.push(targetRecord(this.#group.id, this.member.id, target));
-    return target;
-  }
-
-  /** Computes who shall have what from now on. */
-  #retarget(): TopicPartitions {
-    const { replaced } = this.#found;
-    const group = this.#group;
-    const members = this.#members();
-    const counts = new Map([...this.#topics.values()].map(({ id, partitions }) => [id, partitions]));
-    const idsOf = (member: ConsumerMember): Set<string> => {
-      const names = [...member.topicNames, ...(group.resolved.get(member.topicRegex) ?? [])];
-      return new Set(names.flatMap((name) => this.#topics.get(name)?.id ?? []));
-    };
-    const ownedBy = (id: string): TopicPartitions => group.targets.get(id === this.member.id && replaced ? replaced.id : id) ?? NO_PARTITIONS;
-    const assign = SERVER_ASSIGNORS[preferredAssignor(members, this.#rules.assignors)];
-    const targets = assign(
-      members.map((member) => ({ id: member.id, instanceId: member.instanceId, topics: idsOf(member), owned: ownedBy(member.id) })),
-      counts,
-    );
-    for (const [id, target] of targets) {
-      const old = group.targets.get(id);
-      if (old === undefined || !samePartitions(old, target)) this.#records.push(targetRecord(group.id, id, target));
-    }
-    this.#records.push(groupRecordOf('target-epoch', group.id, '', { assignmentEpoch: this.#epoch }));
-    return targets.get(this.member.id) as TopicPartitions;
-  }
-
-  /** False when the member has to start over. */
-  #reconcile(target: TopicPartitions): boolean {
-    const { member: before, isNew } = this.#found;
-    const epoch = Math.max(this.#epoch, this.#group.targetEpoch);
-    if (!isReconciled(this.member.current, epoch)) {
-      const { topicPartitions } = this.#call.request;
-      const owned = topicPartitions === null ? null : partitionsFrom(topicPartitions);
-      const isHeld = (topicId: string, partition: number): boolean => this.#group.isHeld(topicId, partition);
-      const current = reconcile(this.member.current, { epoch, target, owned, isHeld });
-      if (current === null) return false;
-      this.member = { ...this.member, current };
-    }
-    if (isNew || !sameAssignment(before.current, this.member.current)) this.#records.push(currentRecord(this.#group.id, this.member));
-    return true;
-  }
-}
-
 /** What the member says of itself replaces what it said before; null = as before. One that joins has nothing to give up. */
 function updated(member: ConsumerMember, { request, clientId, clientHost }: HeartbeatCall): ConsumerMember {
   const { instanceId, rackId, rebalanceTimeoutMs, subscribedTopicNames, subscribedTopicRegex, serverAssignor, memberEpoch } = request;
@@ -316,25 +197,9 @@ function updated(member: ConsumerMember, { request, clientId, clientHost }: Hear
     topicNames: subscribedTopicNames === null ? member.topicNames : sortedNames(subscribedTopicNames),
     topicRegex: subscribedTopicRegex ?? member.topicRegex,
     assignor: serverAssignor ?? member.assignor,
+    classic: null,
     current: memberEpoch === 0 ? rejoined : member.current,
   };
-}
-
-/** Whether two members said the same of themselves. */
-function sameWords(a: ConsumerMember, b: ConsumerMember): boolean {
-  const { current: _a, ...x } = a;
-  const { current: _b, ...y } = b;
-  return JSON.stringify(x) === JSON.stringify(y);
-}
-
-/** The one that most members ask for; ties and silence go to the order of the setting. */
-export function preferredAssignor(members: Iterable<ConsumerMember>, assignors: readonly ServerAssignorName[]): ServerAssignorName {
-  const votes = assignors.map(() => 0);
-  for (const { assignor } of members) {
-    const index = (assignors as readonly (string | null)[]).indexOf(assignor);
-    if (index >= 0) votes[index]!++;
-  }
-  return assignors[votes.indexOf(Math.max(...votes))] as ServerAssignorName;
 }
 
 function keepAlive(
@@ -347,17 +212,21 @@ function keepAlive(
   const known = group.deadlines.get(member.id);
   const isSame = known !== undefined && sameAssignment(before.current, member.current);
   const revocation = isSame ? known.revocation : state === MEMBER_STATE.unrevoked ? { at: now + member.rebalanceTimeoutMs, epoch } : null;
-  group.deadlines.set(member.id, { session: now + sessionMs, revocation });
+  group.deadlines.set(member.id, { session: now + sessionMs, revocation, call: null });
 }
 
 /** A member says goodbye: for good (-1), or as a static one that will be back (-2). */
-export function depart(group: ConsumerGroup, { request }: HeartbeatCall): HeartbeatOutcome {
+export function depart(
+  group: ConsumerGroup,
+  { request }: HeartbeatCall,
+  remove: (gone: readonly ConsumerMember[]) => readonly StateRecord[],
+): HeartbeatOutcome {
   const { memberId, memberEpoch, instanceId } = request;
   const member = instanceId === null ? group.members.get(memberId) : group.staticMember(instanceId);
   if (!member) return instanceId === null ? unknownMember(group, memberId) : refused(ErrorCode.UNKNOWN_MEMBER_ID, `Instance id ${instanceId} is unknown.`);
   if (member.id !== memberId) return fencedInstance(member, memberId);
   const reply = { errorCode: ErrorCode.NONE, memberId, memberEpoch, heartbeatIntervalMs: 0 };
-  if (memberEpoch === LEAVE_EPOCH) return { records: fence(group, [member]), reply };
+  if (memberEpoch === LEAVE_EPOCH) return { records: remove([member]), reply };
   const current = { ...member.current, epoch: STATIC_LEAVE_EPOCH, revoking: NO_PARTITIONS };
   const deadlines = group.deadlines.get(memberId);
   if (deadlines) deadlines.revocation = null;
@@ -373,24 +242,26 @@ export function fence(group: ConsumerGroup, members: readonly ConsumerMember[]):
   return records;
 }
 
-/** Those whose session is over, or who did not give up their partitions in time. */
+/** Those whose session is over, or who did not give up their partitions, join again or ask for their assignment in time. */
 export function overdue(group: ConsumerGroup, now: number): ConsumerMember[] {
-  return [...group.deadlines].flatMap(([id, { session, revocation }]) => {
+  return [...group.deadlines].flatMap(([id, { session, revocation, call }]) => {
     const member = group.members.get(id);
     if (!member) {
       group.deadlines.delete(id);
       return [];
     }
     const isStuck = revocation !== null && revocation.at <= now && revocation.epoch === member.current.epoch;
-    if (revocation !== null && revocation.at <= now && !isStuck) group.deadlines.set(id, { session, revocation: null });
-    return session <= now || isStuck ? [member] : [];
+    if (revocation !== null && revocation.at <= now && !isStuck) group.deadlines.set(id, { session, revocation: null, call });
+    return session <= now || isStuck || (call !== null && call <= now) ? [member] : [];
   });
 }
 
 /** Sessions start anew when the groups have been read. */
 export function restoreDeadlines(group: ConsumerGroup, now: number, sessionMs: number): void {
-  for (const { id, current, rebalanceTimeoutMs } of group.members.values()) {
-    const isRevoking = current.state === MEMBER_STATE.unrevoked && current.epoch >= 0;
-    group.deadlines.set(id, { session: now + sessionMs, revocation: isRevoking ? { at: now + rebalanceTimeoutMs, epoch: current.epoch } : null });
+  for (const member of group.members.values()) {
+    const { id, current, rebalanceTimeoutMs, classic } = member;
+    const isRevoking = classic === null && current.state === MEMBER_STATE.unrevoked && current.epoch >= 0;
+    const revocation = isRevoking ? { at: now + rebalanceTimeoutMs, epoch: current.epoch } : null;
+    group.deadlines.set(id, { session: now + sessionOf(member, sessionMs), revocation, call: null });
   }
 }

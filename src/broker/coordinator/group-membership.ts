@@ -33,6 +33,8 @@ export interface JoinCall extends Waiting {
   readonly request: RequestOf<typeof JoinGroup>;
   readonly clientId: string;
   readonly clientHost: string;
+  /** Whether the caller may know of a topic. */
+  readonly mayDescribe: (topic: string) => boolean;
 }
 export interface SyncCall extends Waiting {
   readonly request: RequestOf<typeof SyncGroup>;

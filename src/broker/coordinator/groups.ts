@@ -19,6 +19,7 @@ import { ErrorCode } from '../../kafka/errors.ts';
 import type { RequestOf, ResponseDraft } from '../../kafka/schema.ts';
 import { decodeGroupValue, decodeOffsetsKey, decodeOffsetValue, type GroupValue } from '../../kafka/stored/consumer-offsets.ts';
 import { Agenda } from './agenda.ts';
+import { heartbeatAsClassic, leaveAsClassic, syncAsClassic } from './classic-members.ts';
 import { consumerGroupTombstones, refuseConsumerFetch } from './consumer-group.ts';
 import { ConsumerGroups } from './consumer-groups.ts';
 import type { ConsumerRules, HeartbeatCall, HeartbeatReply } from './consumer-heartbeat.ts';
@@ -102,6 +103,7 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     this.#rules = rules;
     this.#consumers = new ConsumerGroups({
       rules: rules.consumer,
+      classic: rules,
       newId: rules.newId,
       agenda: this.#agenda,
       find: (id) => this.#groups.get(id),
@@ -115,6 +117,8 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     this.#loading = false;
     for (const group of this.#groups.values()) {
       for (const member of group.members.values()) member.deadline = now + member.sessionTimeoutMs;
+      // It came from the new protocol, and its first rebalance was not complete.
+      if (group.members.size > 0 && group.leader === null) prepareRebalance(group, this.#rules, new Turn(now));
       this.#agenda.arm(group.id, group.nextDeadline);
       if (group.consumer) this.#consumers.loaded(group.consumer, now);
     }
@@ -193,10 +197,11 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     const errorCode = refuseJoin(call, this.#rules) || (memberId !== '' && !this.#groups.has(groupId) ? ErrorCode.UNKNOWN_MEMBER_ID : 0);
     if (errorCode) return { records: [], wake: [[call.ticket, joinError(call, errorCode, memberId)]] };
     const group = this.#groupOrNew(groupId, now);
-    if (group.consumer && !group.isEmpty) return { records: [], wake: [[call.ticket, joinError(call, ErrorCode.INCONSISTENT_GROUP_PROTOCOL, memberId)]] };
     const turn = new Turn<JoinReply | SyncReply>(now);
+    const isMixed = group.consumer !== null && !group.isEmpty;
+    if (isMixed && this.#consumers.joinClassic(group, call, turn)) return turn;
     join(group, call, this.#rules, turn);
-    if (group.consumer && group.members.size + group.pending.size > 0) turn.records.unshift(...consumerGroupTombstones(groupId));
+    if (group.consumer && !isMixed && group.members.size + group.pending.size > 0) turn.records.unshift(...consumerGroupTombstones(groupId));
     this.#agenda.arm(group.id, group.nextDeadline);
     return turn;
   }
@@ -206,7 +211,10 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     const group = this.#groups.get(groupId);
     const turn = new Turn<JoinReply | SyncReply>(now);
     if (group === undefined) turn.wake.push([call.ticket, syncError(groupId === '' ? ErrorCode.INVALID_GROUP_ID : ErrorCode.UNKNOWN_MEMBER_ID)]);
-    else sync(group, call, turn);
+    else if (group.consumer) {
+      turn.wake.push([call.ticket, syncAsClassic(group.consumer, call, { rules: this.#rules.consumer, now })]);
+      this.#agenda.arm(groupId, group.consumer.nextDeadline);
+    } else sync(group, call, turn);
     if (group) this.#agenda.arm(group.id, group.nextDeadline);
     return turn;
   }
@@ -222,6 +230,11 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
 
   #heartbeat(request: RequestOf<typeof Heartbeat>, now: number): GroupDecision {
     const group = this.#groups.get(request.groupId);
+    if (group?.consumer) {
+      const errorCode = heartbeatAsClassic(group.consumer, request, now);
+      this.#agenda.arm(group.id, group.consumer.nextDeadline);
+      return { records: [], reply: { errorCode } };
+    }
     if (group) return { records: [], reply: { errorCode: heartbeat(group, request, now) } };
     return { records: [], reply: { errorCode: request.groupId === '' ? ErrorCode.INVALID_GROUP_ID : ErrorCode.UNKNOWN_MEMBER_ID } };
   }
@@ -231,10 +244,12 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     if (request.groupId === '') return { records: [], reply: { errorCode: ErrorCode.INVALID_GROUP_ID } };
     const turn = new Turn<JoinReply | SyncReply>(now);
     const leavers = version >= 3 ? request.members : [{ memberId: request.memberId, groupInstanceId: null }];
-    const members = leavers.map(({ memberId, groupInstanceId }) => ({
+    const mixed = group?.consumer && leaveAsClassic(group.consumer, leavers);
+    if (mixed) turn.records.push(...mixed.records);
+    const members = leavers.map(({ memberId, groupInstanceId }, i) => ({
       memberId,
       groupInstanceId,
-      errorCode: group ? leave(group, { memberId, groupInstanceId }, this.#rules, turn) : ErrorCode.UNKNOWN_MEMBER_ID,
+      errorCode: mixed ? mixed.errorCodes[i]! : group ? leave(group, { memberId, groupInstanceId }, this.#rules, turn) : ErrorCode.UNKNOWN_MEMBER_ID,
     }));
     if (group) this.#agenda.arm(group.id, group.nextDeadline);
     const reply = version >= 3 ? { errorCode: ErrorCode.NONE, members } : { errorCode: members[0]!.errorCode };
@@ -291,7 +306,7 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
       if (!group) continue;
       expire(group, this.#rules, turn);
       this.#agenda.arm(id, group.nextDeadline);
-      if (group.consumer) turn.records.push(...this.#consumers.expire(group.consumer, now));
+      if (group.consumer) turn.records.push(...this.#consumers.expire(group, now));
     }
     if (this.#nextExpiry <= now) {
       this.#nextExpiry = now + this.#rules.expiryIntervalMs;

@@ -18,7 +18,9 @@ export const joinGroup = handle(JoinGroup, (request, context) => {
     members: [],
   });
   if (!broker.authorizer.allowed(client, OPERATION.read, RESOURCE.group, groupId)) return refuse(ErrorCode.GROUP_AUTHORIZATION_FAILED);
-  const answer = broker.groups.wait((ticket) => ({ kind: 'join', request, version, ticket, clientId: client.clientId, clientHost: `/${client.host}` }), {
+  const mayDescribe = (topic: string): boolean => broker.authorizer.allowed(client, OPERATION.describe, RESOURCE.topic, topic);
+  const caller = { clientId: client.clientId, clientHost: `/${client.host}`, mayDescribe };
+  const answer = broker.groups.wait((ticket) => ({ kind: 'join', request, version, ticket, ...caller }), {
     signal: client.gone,
     leave: (ticket) => ({ kind: 'gone', groupId, ticket }),
   });
