@@ -31,8 +31,21 @@ const OWN = {
   'delete.topic.enable': bool({ default: true, doc: 'Whether topics may be deleted.' }),
   'socket.request.max.bytes': int({ default: 104_857_600, min: 1, doc: 'Largest request frame.' }),
   'connections.max.idle.ms': long({ default: 600_000, doc: 'A connection idle this long is closed.' }),
-  'max.connections': int({ default: MAX_INT, min: 0, doc: 'Most connections at once.' }),
-  'max.connections.per.ip': int({ default: MAX_INT, min: 0, doc: 'Most connections at once from one address.' }),
+  'max.connections': int({
+    default: MAX_INT,
+    min: 0,
+    doc: 'Most connections at once; further ones wait until one ends. Also for one listener, as listener.name.NAME.max.connections.',
+  }),
+  'max.connections.per.ip': int({ default: MAX_INT, min: 0, doc: 'Most connections at once from one address; further ones are closed.' }),
+  'max.connections.per.ip.overrides': text({
+    default: '',
+    doc: 'Other values of max.connections.per.ip for single addresses or hosts: host:100,127.0.0.1:200.',
+  }),
+  'max.connection.creation.rate': int({
+    default: MAX_INT,
+    min: 0,
+    doc: 'Most new connections per second; further ones wait. Also for one listener, as listener.name.NAME.max.connection.creation.rate.',
+  }),
   'connection.failed.authentication.delay.ms': int({ default: 100, min: 0, doc: 'Wait before closing after a failed login.' }),
   'connections.max.reauth.ms': long({ default: 0, min: 0, doc: 'Lifetime of a SASL login; 0 = for ever.' }),
   'fetch.max.bytes': int({ default: 57_671_680, min: 1024, doc: 'Upper bound of one fetch answer.' }),
@@ -161,8 +174,6 @@ const NOT_NEEDED: Readonly<Record<string, string>> = {
   'request.timeout.ms': ONE_NODE,
   'unclean.leader.election.interval.ms': ONE_NODE,
   'server.max.startup.time.ms': 'the start is not limited',
-  'max.connection.creation.rate': 'connections are not limited by rate',
-  'max.connections.per.ip.overrides': 'max.connections.per.ip holds for every address',
   'socket.listen.backlog.size': 'a backlog of 1024 is asked for',
   'queued.max.request.bytes': 'a connection holds one request',
   'offsets.commit.required.acks': 'a commit is answered when it is on disk',
@@ -242,7 +253,22 @@ function optional(name: string, property: Property<unknown>): Property<unknown> 
 /** All broker keys that DescribeConfigs knows. */
 export const BROKER_PROPERTIES: typeof OWN & Properties = { ...serverDefaults(), ...OWN };
 
-/** Keys that AlterConfigs of a broker may change while it runs: those that are topic defaults. */
+/** Limits of connections: read anew when they change. */
+const CONNECTION_KEYS: readonly string[] = ['max.connections', 'max.connections.per.ip', 'max.connections.per.ip.overrides', 'max.connection.creation.rate'];
+const LISTENER_LIMIT = /^listener\.name\.[^.]+\.(max\.connections|max\.connection\.creation\.rate)$/;
+
+/** What a broker key means, limits of one listener (`listener.name.NAME.max.connections`) included. */
+export function brokerProperty(key: string): Property<unknown> | undefined {
+  return (BROKER_PROPERTIES as Readonly<Record<string, Property<unknown>>>)[LISTENER_LIMIT.exec(key)?.[1] ?? key];
+}
+
+/** True for a limit of one listener that can be changed while the broker runs. */
+export function isListenerLimit(key: string): boolean {
+  return LISTENER_LIMIT.test(key);
+}
+
+/** Keys that AlterConfigs of a broker may change while it runs: those that are topic defaults, and limits of connections. */
 export function isDynamicBrokerKey(key: string): boolean {
+  if (CONNECTION_KEYS.includes(key) || isListenerLimit(key)) return true;
   return key in BROKER_PROPERTIES && !(key in OWN) && key !== 'preallocate';
 }

@@ -19,6 +19,7 @@ import { CONTROL_ABORT, CONTROL_COMMIT, controlBatch } from '../records/builder.
 import type { Damage } from '../wal/recover.ts';
 import { type AclBinding, type Authorizer, aclAuthorizer, OPEN } from './auth/acl.ts';
 import type { ScramCredential, ScramMechanism } from './auth/scram.ts';
+import { ConnectionLimits } from './connection-limits.ts';
 import { GroupHost } from './coordinator/group-host.ts';
 import { type GroupCommand, type GroupReply, type GroupRules, Groups } from './coordinator/groups.ts';
 import { Host } from './coordinator/host.ts';
@@ -61,6 +62,7 @@ export class Broker {
   readonly purgatory: Purgatory;
   readonly fetchSessions: FetchSessions;
   readonly quotas: Quotas;
+  readonly connectionLimits: ConnectionLimits;
   readonly metadata = new Metadata();
   readonly topics: TopicStore;
   readonly listeners: readonly Listener[];
@@ -95,7 +97,8 @@ export class Broker {
     this.listeners = listenersOf(settings.file);
     this.purgatory = new Purgatory(clock);
     this.fetchSessions = new FetchSessions(settings.own['max.incremental.fetch.session.cache.slots'], clock);
-    this.quotas = new Quotas(() => this.metadata.quotas, clock);
+    this.quotas = new Quotas(this.metadata.quotaLimits, clock);
+    this.connectionLimits = new ConnectionLimits(settings, clock);
     this.hasAuthorizer = (settings.own['authorizer.class.name'] ?? '') !== '';
     this.authorizer = this.hasAuthorizer ? authorizerOf(settings, () => this.metadata.acls) : OPEN;
     const onError = (error: unknown): void => log.error({ err: error }, `a coordinator cannot store its state: ${errorText(error)}`);

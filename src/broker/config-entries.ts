@@ -3,7 +3,7 @@
  * specific first (KIP-226, KIP-525). All of it derives from the property declarations.
  */
 import type { Property } from '../lib/props/spec.ts';
-import { BROKER_PROPERTIES, isDynamicBrokerKey } from './broker-config.ts';
+import { BROKER_PROPERTIES, brokerProperty, isDynamicBrokerKey, isListenerLimit } from './broker-config.ts';
 import type { BrokerSettings } from './settings.ts';
 import { configText, configType, SERVER_KEYS, scaleFor, TOPIC_PROPERTIES, type TopicKey } from './topic-config.ts';
 
@@ -65,8 +65,10 @@ function brokerValues(key: string, settings: BrokerSettings): ConfigSynonym[] {
 
 /** All settings of the broker, sorted by name. */
 export function brokerConfigEntries(settings: BrokerSettings): ConfigEntry[] {
-  return Object.entries(BROKER_PROPERTIES as Readonly<Record<string, Property<unknown>>>)
-    .map(([key, property]) => {
+  const ofListeners = Object.keys(settings.server).filter(isListenerLimit);
+  return [...Object.keys(BROKER_PROPERTIES), ...ofListeners]
+    .map((key) => {
+      const property = brokerProperty(key) as Property<unknown>;
       const builtIn = configText(property.options.default);
       const synonyms = brokerValues(key, settings);
       if (builtIn !== null) synonyms.push({ name: key, value: builtIn, source: SOURCE.builtIn });
@@ -79,7 +81,7 @@ export function brokerConfigEntries(settings: BrokerSettings): ConfigEntry[] {
 export function brokerDefaultEntries(settings: BrokerSettings): ConfigEntry[] {
   return Object.entries(settings.dynamicDefault)
     .map(([key, value]) => {
-      const property = (BROKER_PROPERTIES as Readonly<Record<string, Property<unknown>>>)[key] as Property<unknown>;
+      const property = brokerProperty(key) as Property<unknown>;
       return finish(key, property, [{ name: key, value, source: SOURCE.dynamicDefault }]);
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1));

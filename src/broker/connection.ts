@@ -11,6 +11,7 @@ import { codec } from '../kafka/compile.ts';
 import { ErrorCode } from '../kafka/errors.ts';
 import { apiVersionsFallback, encodeResponse, readRequestHeader } from '../kafka/headers.ts';
 import type { AnyApi } from '../kafka/schema.ts';
+import { plainAddress } from '../lib/addresses.ts';
 import { ByteReader } from '../lib/bytes.ts';
 import type { Timer } from '../lib/clock.ts';
 import { errorText, ProtocolError } from '../lib/errors.ts';
@@ -306,11 +307,6 @@ export class Connection {
     size.writeInt32BE(token.length, 0);
     this.#answerNow([size, token]);
   }
-}
-
-/** IPv4 addresses seen through an IPv6 socket lose their prefix. */
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
 function frameHint(size: number): string {

@@ -8,6 +8,13 @@ export class Figures {
   startedAt = 0;
   connections = 0;
   connectionsTotal = 0;
+  /** New connections that wait now, and that had to wait, for max.connections or max.connection.creation.rate. */
+  connectionsWaiting = 0;
+  connectionsDelayed = 0;
+  /** Closed after a delay: their address is above its quota connection_creation_rate. */
+  connectionsThrottled = 0;
+  /** Closed at once: too many from one address, or too many that wait. */
+  connectionsRefused = 0;
   requests = 0;
   failedRequests = 0;
   badFrames = 0;

@@ -49,6 +49,14 @@ function brokerMetrics(text: Text, figures: BrokerFigures): void {
   text.one('millrace_broker_memory_bytes', 'Resident memory of the process.', figures.memoryBytes);
   text.one('millrace_broker_connections', 'Open connections.', connections.open);
   text.one('millrace_broker_connections_total', 'Connections accepted.', connections.total);
+  text.one('millrace_broker_waiting_connections', 'New connections that max.connections or max.connection.creation.rate keeps waiting.', connections.waiting);
+  text.one('millrace_broker_delayed_connections_total', 'New connections that had to wait for these.', connections.delayed);
+  text.one(
+    'millrace_broker_throttled_connections_total',
+    'Closed after a delay for the quota connection_creation_rate of their address.',
+    connections.throttled,
+  );
+  text.one('millrace_broker_refused_connections_total', 'Closed for max.connections.per.ip, or because too many waited.', connections.refused);
   text.one('millrace_broker_failed_logins_total', 'SASL logins refused.', connections.failedLogins);
   text.one('millrace_broker_bad_frames_total', 'Requests that could not be read, and failed TLS handshakes.', connections.badFrames);
   text.one('millrace_broker_received_bytes_total', 'Bytes received from clients.', bytes.in);

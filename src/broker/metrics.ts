@@ -68,7 +68,16 @@ export interface BrokerFigures {
   readonly startedAt: number;
   readonly now: number;
   readonly listeners: Readonly<Record<string, number>>;
-  readonly connections: { readonly open: number; readonly total: number; readonly failedLogins: number; readonly badFrames: number };
+  readonly connections: {
+    readonly open: number;
+    readonly total: number;
+    readonly waiting: number;
+    readonly delayed: number;
+    readonly throttled: number;
+    readonly refused: number;
+    readonly failedLogins: number;
+    readonly badFrames: number;
+  };
   readonly requests: { readonly total: number; readonly failed: number; readonly waitingFetches: number; readonly byApi: readonly ApiFigures[] };
   readonly bytes: { readonly in: number; readonly out: number };
   readonly throttles: { readonly count: number; readonly totalMs: number };
@@ -137,7 +146,16 @@ export function brokerFigures(broker: Broker, rates: RateWindow): BrokerFigures 
     startedAt: figures.startedAt,
     now: broker.clock.now(),
     listeners: Object.fromEntries(broker.ports),
-    connections: { open: figures.connections, total: figures.connectionsTotal, failedLogins: figures.failedLogins, badFrames: figures.badFrames },
+    connections: {
+      open: figures.connections,
+      total: figures.connectionsTotal,
+      waiting: figures.connectionsWaiting,
+      delayed: figures.connectionsDelayed,
+      throttled: figures.connectionsThrottled,
+      refused: figures.connectionsRefused,
+      failedLogins: figures.failedLogins,
+      badFrames: figures.badFrames,
+    },
     requests: { total: figures.requests, failed: figures.failedRequests, waitingFetches: broker.purgatory.size, byApi: apiFigures(broker) },
     bytes: { in: figures.bytesIn, out: figures.bytesOut },
     throttles: { count: figures.throttles, totalMs: figures.throttledMs },

@@ -1,56 +1,26 @@
 /**
- * Client quotas (KIP-13, KIP-124, KIP-546, KIP-599) per user and client id. A client over its limit is answered at once
+ * Quotas (KIP-13, KIP-124, KIP-546, KIP-599, KIP-612) of users, client ids and addresses. A client over its limit is answered at once
  * with a throttle time, and its connection is not read from for that long.
  *
  *   producer_byte_rate, consumer_byte_rate   bytes per second
  *   request_percentage                       share of the event loop that its requests keep busy; 100 = all of it
  *   controller_mutation_rate                 partitions made and removed per second
+ *   connection_creation_rate                 connections per second from one address; those above it are closed after a while
  *
  * Rates and delays follow Kafka: the mean over the last 11 windows of a second; delay = (rate - quota) / quota × the time
- * those windows span. Mutations draw from a bucket that holds 11 seconds' worth. The most specific entity counts:
- * user+client, user, client, each before its default.
+ * those windows span. Mutations draw from a bucket that holds 11 seconds' worth. Which quota counts: quota-limits.ts.
  */
 import type { Clock } from '../lib/clock.ts';
-import type { Quota, QuotaEntity } from './coordinator/metadata.ts';
+import type { Limit, QuotaLimits } from './coordinator/quota-limits.ts';
+import { BURST_WINDOWS, Rate, WINDOW_MS } from './rate.ts';
 import type { RequestContext } from './request.ts';
 
-const WINDOWS = 11;
-const WINDOW_MS = 1000;
-/** Longest wait for bytes, and, as in Kafka a window, for busy requests. */
+/** Longest wait for bytes; for busy requests and for connections it is a window, as in Kafka. */
 const MAX_THROTTLE_MS = 30_000;
-const MAX_BUSY_THROTTLE_MS = WINDOW_MS;
 /** The longest that an answer can tell. */
 const MAX_TELLABLE_MS = 2 ** 31 - 1;
 /** More rates than this are looked through for those that nobody uses any more: client ids may be new with each run. */
 const MANY_RATES = 1000;
-
-/** What was counted per window, as a ring over time. */
-class Rate {
-  readonly #counted = new Float64Array(WINDOWS);
-  #window = -1;
-  #first = -1;
-
-  /** Nothing was added within all windows: the rate is 0. */
-  isIdle(nowMs: number): boolean {
-    return Math.floor(nowMs / WINDOW_MS) - this.#window >= WINDOWS;
-  }
-
-  /** Adds something now; answers the rate per second and the span it was measured over, in ms. */
-  add(nowMs: number, amount: number): { readonly perSecond: number; readonly spanMs: number } {
-    const window = Math.floor(nowMs / WINDOW_MS);
-    if (this.#first < 0 || window - this.#window >= WINDOWS) {
-      this.#counted.fill(0);
-      this.#first = window;
-    } else for (let w = this.#window + 1; w <= window; w++) this.#counted[w % WINDOWS] = 0;
-    this.#window = window;
-    this.#counted[window % WINDOWS] = (this.#counted[window % WINDOWS] as number) + amount;
-    let total = 0;
-    for (const part of this.#counted) total += part;
-    // A young rate is spread over at least ten windows, as Kafka does, so that one large first request is not punished.
-    const spanMs = Math.max((WINDOWS - 1) * WINDOW_MS, nowMs - Math.max(this.#first, window - WINDOWS + 1) * WINDOW_MS);
-    return { perSecond: (total * 1000) / spanMs, spanMs };
-  }
-}
 
 /** What a client may still change; below zero it has to wait until time has filled it up. Begins full. */
 class Bucket {
@@ -60,12 +30,12 @@ class Bucket {
 
   /** Full again: a new one is the same. */
   isIdle(nowMs: number): boolean {
-    return this.#left + ((nowMs - this.#at) / 1000) * this.#perSecond >= this.#perSecond * WINDOWS;
+    return this.#left + ((nowMs - this.#at) / 1000) * this.#perSecond >= this.#perSecond * BURST_WINDOWS;
   }
 
   /** How much is left now, with `perSecond` coming in. */
   left(nowMs: number, perSecond: number): number {
-    this.#left = Math.min(perSecond * WINDOWS, this.#left + ((nowMs - this.#at) / 1000) * perSecond);
+    this.#left = Math.min(perSecond * BURST_WINDOWS, this.#left + ((nowMs - this.#at) / 1000) * perSecond);
     this.#at = nowMs;
     this.#perSecond = perSecond;
     return this.#left;
@@ -88,13 +58,13 @@ const UNLIMITED: Mutations = { charge: () => true, throttleTimeMs: () => 0 };
 
 export class Quotas {
   readonly #clock: Clock;
-  readonly #entries: () => Iterable<Quota>;
+  readonly #limits: QuotaLimits;
   readonly #counts = new Map<string, Rate | Bucket>();
   #lookThroughAt = MANY_RATES;
 
-  /** @param entries what is set now; read at every request */
-  constructor(entries: () => Iterable<Quota>, clock: Clock) {
-    this.#entries = entries;
+  /** @param limits what is set; looked at with every request */
+  constructor(limits: QuotaLimits, clock: Clock) {
+    this.#limits = limits;
     this.#clock = clock;
   }
 
@@ -110,7 +80,22 @@ export class Quotas {
 
   /** Counts the time that a request kept the event loop busy; answers how long the client must wait, in ms. */
   worked({ client }: RequestContext, busyMs: number): number {
-    return Math.min(MAX_BUSY_THROTTLE_MS, this.#throttle('request_percentage', client, busyMs / 10));
+    return Math.min(WINDOW_MS, this.#throttle('request_percentage', client, busyMs / 10));
+  }
+
+  /**
+   * Counts a new connection; answers how long it must be kept waiting before it is closed, in ms; 0 = it is welcome. A
+   * refused one does not count against those after it.
+   * @param host a name of the address that quotas know it by
+   */
+  connected(address: string, host?: string): number {
+    const quota = this.#limits.ofAddress('connection_creation_rate', address, host);
+    if (quota === undefined) return 0;
+    const rate = this.#rateOf('connection_creation_rate', quota);
+    const now = this.#clock.monotonic();
+    const delayMs = Math.min(WINDOW_MS, rate.add(now, 1, quota.limit));
+    if (delayMs > 0) rate.add(now, -1, quota.limit);
+    return delayMs;
   }
 
   /**
@@ -143,10 +128,11 @@ export class Quotas {
     if (amount === 0) return 0;
     const quota = this.#quotaFor(key, client);
     if (quota === undefined) return 0;
-    const rate = this.#count(`${key} ${quota.scope}`, () => new Rate()) as Rate;
-    const { perSecond, spanMs } = rate.add(this.#clock.monotonic(), amount);
-    if (perSecond <= quota.limit) return 0;
-    return Math.min(MAX_THROTTLE_MS, Math.round(((perSecond - quota.limit) / quota.limit) * spanMs));
+    return Math.min(MAX_THROTTLE_MS, this.#rateOf(key, quota).add(this.#clock.monotonic(), amount, quota.limit));
+  }
+
+  #rateOf(key: string, { scope }: Limit): Rate {
+    return this.#count(`${key} ${scope}`, () => new Rate()) as Rate;
   }
 
   #count(name: string, make: () => Rate | Bucket): Rate | Bucket {
@@ -169,41 +155,7 @@ export class Quotas {
     return this.#counts.size;
   }
 
-  /** The most specific quota; `scope` names who shares its rate. */
-  #quotaFor(key: string, { principal, clientId }: RequestContext['client']): { readonly limit: number; readonly scope: string } | undefined {
-    const user = principal.replace(/^User:/, '');
-    let best: { rank: number; limit: number; scope: string } | undefined;
-    for (const { entity, values } of this.#entries()) {
-      const limit = values[key];
-      if (limit === undefined || has(entity, 'ip')) continue;
-      const rank = rankOf(entity, user, clientId);
-      if (rank < 0 || (best && best.rank <= rank)) continue;
-      best = { rank, limit, scope: `${has(entity, 'user') ? user : ''}/${has(entity, 'client-id') ? clientId : ''}` };
-    }
-    return best;
+  #quotaFor(key: string, { principal, clientId }: RequestContext['client']): Limit | undefined {
+    return this.#limits.find(key, principal.replace(/^User:/, ''), clientId);
   }
-}
-
-/** 0 = most specific; -1 = does not apply. */
-function rankOf(entity: readonly QuotaEntity[], user: string, clientId: string): number {
-  const byUser = match(nameOf(entity, 'user'), user);
-  const byClient = match(nameOf(entity, 'client-id'), clientId);
-  if (byUser === 'no' || byClient === 'no') return -1;
-  return ORDER.indexOf(`${byUser} ${byClient}`);
-}
-
-const ORDER = ['named named', 'named default', 'named absent', 'default named', 'default default', 'default absent', 'absent named', 'absent default'];
-
-function match(entity: string | null | undefined, name: string): 'named' | 'default' | 'absent' | 'no' {
-  if (entity === undefined) return 'absent';
-  if (entity === null) return 'default';
-  return entity === name ? 'named' : 'no';
-}
-
-function nameOf(entity: readonly QuotaEntity[], type: string): string | null | undefined {
-  return entity.find((part) => part.type === type)?.name;
-}
-
-function has(entity: readonly QuotaEntity[], type: string): boolean {
-  return nameOf(entity, type) !== undefined;
 }

@@ -7,6 +7,8 @@ import { createServer as createTlsServer } from 'node:tls';
 import { AppError, errorText } from '../lib/errors.ts';
 import { Broker, type BrokerOptions } from './broker.ts';
 import { Connection } from './connection.ts';
+import { HostNames } from './host-names.ts';
+import { ListenerGate } from './listener-gate.ts';
 import type { Listener } from './listeners.ts';
 import type { MetricsPort } from './metrics-port.ts';
 
@@ -68,16 +70,20 @@ class FrontDoor {
   readonly #broker: Broker;
   readonly #servers: Server[] = [];
   readonly #connections = new Map<Connection, Socket>();
-  readonly #byHost = new Map<string, number>();
+  /** By listener. */
+  readonly #gates = new Map<string, ListenerGate>();
+  readonly #hosts: HostNames;
   /** TCP sockets under TLS. */
   readonly #handshakes = new Set<Socket>();
   #lastId = 0;
 
   constructor(broker: Broker) {
     this.#broker = broker;
+    this.#hosts = new HostNames(broker.log);
   }
 
   async open(): Promise<void> {
+    await this.#learnHosts();
     for (const listener of this.#broker.listeners) {
       // Clients may take localhost for either address, and old ones try the first alone.
       const isLocal = listener.host === 'localhost';
@@ -100,24 +106,12 @@ class FrontDoor {
 
   /** @returns the port */
   #listen(listener: Listener, { host, port }: { readonly host: string; readonly port: number }): Promise<number> {
-    const accept = (socket: Socket): void => this.#accept(socket, listener);
+    const gate = this.#gateOf(listener);
     // Half-open: a client that has said all it wants to say still gets its answers.
-    const server = listener.tls ? createTlsServer({ ...listener.tls, allowHalfOpen: true }, accept) : createServer({ allowHalfOpen: true }, accept);
-    if (listener.tls) {
-      // Those whose handshake fails or never ends would keep the port open.
-      server.on('connection', (raw: Socket) => {
-        this.#handshakes.add(raw);
-        raw.once('close', () => this.#handshakes.delete(raw));
-      });
-      server.on('tlsClientError', (error: Error, socket: Socket) => {
-        this.#broker.figures.badFrames++;
-        this.#broker.log.warn(
-          { host: socket.remoteAddress },
-          `TLS handshake with ${socket.remoteAddress ?? 'a client'} on ${listener.label} failed: ${errorText(error)}`,
-        );
-        socket.destroy();
-      });
-    }
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      void this.#learnHosts();
+      gate.arrive(socket);
+    });
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
       // Later ones (no descriptors left to accept with) are no reason to end: the next client may get through.
@@ -129,23 +123,54 @@ class FrontDoor {
     });
   }
 
-  #accept(socket: Socket, listener: Listener): void {
-    const { own } = this.#broker.config;
-    const host = socket.remoteAddress ?? '';
+  /** Host names in limits may be new with every change of a setting or quota. */
+  async #learnHosts(): Promise<void> {
+    const { connectionLimits, metadata } = this.#broker;
+    if (connectionLimits.hosts.size > 0) await this.#hosts.learn(connectionLimits.hosts);
+    if (metadata.quotaLimits.hosts.size > 0) await this.#hosts.learn(metadata.quotaLimits.hosts);
+  }
+
+  #gateOf(listener: Listener): ListenerGate {
+    const { connectionLimits: limits, quotas, figures, clock, log } = this.#broker;
+    let gate = this.#gates.get(listener.name);
+    if (gate) return gate;
+    const admit = this.#entrance(listener);
+    gate = new ListenerGate({ listener: listener.name, limits, quotas, hosts: this.#hosts, figures, clock, log, admit });
+    this.#gates.set(listener.name, gate);
+    return gate;
+  }
+
+  /** What becomes of those who may come in: on a listener with TLS a handshake first. */
+  #entrance(listener: Listener): (socket: Socket) => void {
+    const begin = (socket: Socket): void => this.#begin(socket, listener);
+    if (!listener.tls) return begin;
+    // It listens nowhere itself: it is handed its connections.
+    const server = createTlsServer({ ...listener.tls, allowHalfOpen: true }, begin);
+    server.on('tlsClientError', (error: Error, socket: Socket) => {
+      this.#broker.figures.badFrames++;
+      this.#broker.log.warn(
+        { host: socket.remoteAddress },
+        `TLS handshake with ${socket.remoteAddress ?? 'a client'} on ${listener.label} failed: ${errorText(error)}`,
+      );
+      socket.destroy();
+    });
+    return (raw) => {
+      // Those whose handshake fails or never ends would keep the port open.
+      this.#handshakes.add(raw);
+      raw.once('close', () => this.#handshakes.delete(raw));
+      server.emit('connection', raw);
+    };
+  }
+
+  #begin(socket: Socket, listener: Listener): void {
     const refusal = listener.refuse(socket);
     if (refusal !== null) {
+      const host = socket.remoteAddress ?? '';
       this.#broker.figures.badFrames++;
       this.#broker.log.warn({ host }, `the certificate of ${host} on ${listener.label} is not trusted: ${refusal}`);
       socket.destroy();
       return;
     }
-    const fromHost = this.#byHost.get(host) ?? 0;
-    if (this.#connections.size >= own['max.connections'] || fromHost >= own['max.connections.per.ip']) {
-      this.#broker.log.warn({ host }, `refused a connection from ${host}: max.connections or max.connections.per.ip is reached`);
-      socket.destroy();
-      return;
-    }
-    this.#byHost.set(host, fromHost + 1);
     this.#broker.figures.connections++;
     this.#broker.figures.connectionsTotal++;
     const connection = new Connection(++this.#lastId, socket, listener, this.#broker);
@@ -153,9 +178,6 @@ class FrontDoor {
     socket.on('close', () => {
       this.#connections.delete(connection);
       this.#broker.figures.connections--;
-      const left = (this.#byHost.get(host) ?? 1) - 1;
-      if (left > 0) this.#byHost.set(host, left);
-      else this.#byHost.delete(host);
     });
   }
 
@@ -163,6 +185,7 @@ class FrontDoor {
   async close(): Promise<void> {
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => (server.listening ? server.close(() => resolve()) : resolve())));
     this.#broker.purgatory.close();
+    for (const gate of this.#gates.values()) gate.close();
     for (const connection of this.#connections.keys()) connection.finish();
     const timer = this.#broker.clock.after(DRAIN_MS, () => {
       for (const socket of [...this.#connections.values(), ...this.#handshakes]) socket.destroy();

@@ -1,10 +1,11 @@
 /**
- * What the cluster knows about itself: topics with ids, partition counts and configs, dynamic broker configs, access
- * rules, quotas, SCRAM credentials, and how far producer ids are given out. Kafka's KRaft keeps the same in
+ * What the cluster knows about itself: topics with ids, partition counts and configs, dynamic broker configs, configs of
+ * groups, access rules, quotas, SCRAM credentials, and how far producer ids are given out. Kafka's KRaft keeps the same in
  * __cluster_metadata; our log is our own: key and value are JSON, the last value of a key counts, no value deletes.
  *
  *     topic/NAME             {"id":"…","partitions":3,"configs":{…}}
  *     broker/ID or broker/   {"configs":{…}}            (without id: the default of all brokers)
+ *     group/NAME             {"configs":{…}}
  *     acl/[type,name,pattern,principal,host,operation,permission]     {}
  *     quota/[[type,name],…]  {"values":{"producer_byte_rate":1024}}   (a null name is the default entity)
  *     scram/MECHANISM/USER   {"salt":…,"storedKey":…,"serverKey":…,"iterations":…}
@@ -17,6 +18,7 @@ import { AppError } from '../../lib/errors.ts';
 import type { AclBinding } from '../auth/acl.ts';
 import type { ScramCredential, ScramMechanism } from '../auth/scram.ts';
 import type { Decision, Machine, StateRecord } from './machine.ts';
+import { type QuotaEntity, QuotaLimits } from './quota-limits.ts';
 
 export type Configs = Readonly<Record<string, string>>;
 
@@ -27,12 +29,6 @@ export interface TopicImage {
   readonly partitions: number;
   /** Own settings of the topic, as written. */
   readonly configs: Configs;
-}
-
-/** A part of who a quota is for; a null name is the default entity of the type. */
-export interface QuotaEntity {
-  readonly type: string;
-  readonly name: string | null;
 }
 
 export interface Quota {
@@ -48,6 +44,7 @@ export type MetadataCommand =
   | { readonly kind: 'set-topic-configs'; readonly name: string; readonly configs: Configs }
   /** `nodeId` null: the default of all brokers. */
   | { readonly kind: 'set-broker-configs'; readonly nodeId: number | null; readonly configs: Configs }
+  | { readonly kind: 'set-group-configs'; readonly name: string; readonly configs: Configs }
   | { readonly kind: 'create-acls'; readonly bindings: readonly AclBinding[] }
   | { readonly kind: 'delete-acls'; readonly bindings: readonly AclBinding[] }
   /** A null value removes the key. */
@@ -68,8 +65,11 @@ export class Metadata implements Machine<MetadataCommand, MetadataReply> {
   readonly #topics = new Map<string, TopicImage>();
   readonly #topicsById = new Map<string, TopicImage>();
   readonly #brokerConfigs = new Map<string, Configs>();
+  readonly #groupConfigs = new Map<string, Configs>();
   readonly #acls = new Map<string, AclBinding>();
   readonly #quotas = new Map<string, Quota>();
+  /** The quotas again, for looking up. */
+  readonly quotaLimits = new QuotaLimits();
   readonly #scram = new Map<string, ScramCredential>();
   #nextProducerId = 0;
   #topicsVersion = 0;
@@ -87,6 +87,10 @@ export class Metadata implements Machine<MetadataCommand, MetadataReply> {
   /** Dynamic settings of a broker, or of all (null). */
   brokerConfigs(nodeId: number | null): Configs {
     return this.#brokerConfigs.get(brokerKey(nodeId)) ?? {};
+  }
+  /** Own settings of a group, whether or not there is one of that name. */
+  groupConfigs(name: string): Configs {
+    return this.#groupConfigs.get(name) ?? {};
   }
   get acls(): Iterable<AclBinding> {
     return this.#acls.values();
@@ -125,7 +129,9 @@ export class Metadata implements Machine<MetadataCommand, MetadataReply> {
       case 'set-topic-configs':
         return this.#changeTopic(command.name, (topic) => ({ ...topic, configs: command.configs }));
       case 'set-broker-configs':
-        return stored([record(brokerKey(command.nodeId), Object.keys(command.configs).length > 0 ? { configs: command.configs } : null)]);
+        return stored([configsRecord(brokerKey(command.nodeId), command.configs)]);
+      case 'set-group-configs':
+        return stored([configsRecord(`group/${command.name}`, command.configs)]);
       case 'create-acls':
         return stored(command.bindings.filter((binding) => !this.#acls.has(aclKey(binding))).map((binding) => record(aclKey(binding), {})));
       case 'delete-acls':
@@ -170,16 +176,19 @@ export class Metadata implements Machine<MetadataCommand, MetadataReply> {
       case 'broker':
         put(this.#brokerConfigs, text, (parsed as { configs: Configs } | undefined)?.configs);
         return;
+      case 'group':
+        put(this.#groupConfigs, text.slice('group/'.length), (parsed as { configs: Configs } | undefined)?.configs);
+        return;
       case 'acl':
         put(this.#acls, text, parsed === undefined ? undefined : aclOf(text));
         return;
-      case 'quota':
-        put(
-          this.#quotas,
-          text,
-          parsed === undefined ? undefined : { entity: quotaEntityOf(text), values: (parsed as { values: Record<string, number> }).values },
-        );
+      case 'quota': {
+        const entity = quotaEntityOf(text);
+        const values = (parsed as { values: Record<string, number> } | undefined)?.values;
+        put(this.#quotas, text, values && { entity, values });
+        this.quotaLimits.set(entity, values);
         return;
+      }
       case 'scram':
         put(this.#scram, text, parsed as ScramCredential | undefined);
         return;
@@ -222,6 +231,11 @@ function record(key: string, value: object | null): StateRecord {
 
 function topicRecord({ name, id, partitions, configs }: TopicImage): StateRecord {
   return record(`topic/${name}`, { id, partitions, configs });
+}
+
+/** Without settings there is nothing to keep. */
+function configsRecord(key: string, configs: Configs): StateRecord {
+  return record(key, Object.keys(configs).length > 0 ? { configs } : null);
 }
 
 function brokerKey(nodeId: number | null): string {

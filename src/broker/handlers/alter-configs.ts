@@ -5,9 +5,11 @@
 import { AlterConfigs } from '../../kafka/apis/alter-configs.ts';
 import { IncrementalAlterConfigs } from '../../kafka/apis/incremental-alter-configs.ts';
 import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
+import { errorText } from '../../lib/errors.ts';
 import type { Property } from '../../lib/props/spec.ts';
 import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
-import { BROKER_PROPERTIES, isDynamicBrokerKey, notNeeded } from '../broker-config.ts';
+import { brokerProperty, isDynamicBrokerKey, notNeeded } from '../broker-config.ts';
+import { overridesOf } from '../connection-limits.ts';
 import { handle, type RequestContext } from '../request.ts';
 import { configText, TOPIC_PROPERTIES, topicConfigError, valueError } from '../topic-config.ts';
 import { CONFIG_RESOURCE } from './config-resources.ts';
@@ -146,21 +148,35 @@ function topicTarget(name: string, { broker }: RequestContext): Target {
 }
 
 function brokerTarget(isDefault: boolean, { broker }: RequestContext): Target {
-  const properties = BROKER_PROPERTIES as Readonly<Record<string, Property<unknown>>>;
   return {
     current: isDefault ? broker.config.dynamicDefault : broker.config.dynamicBroker,
     check(key, value) {
-      const property = properties[key];
+      const property = brokerProperty(key);
       if (!property || !isDynamicBrokerKey(key)) {
         const useless = notNeeded(key);
         const why = useless === undefined ? '' : `. It is of no use here: ${useless}`;
         return { errorCode: ErrorCode.INVALID_REQUEST, message: `Cannot update these configs dynamically: Set(${key})${why}` };
       }
-      const message = valueError(key, value, property);
-      return message === null ? null : { errorCode: ErrorCode.INVALID_CONFIG, message };
+      const message = valueError(key, value, property) ?? connectionLimitError(key, value as string);
+      return message === null ? null : { errorCode: ErrorCode.INVALID_REQUEST, message };
     },
-    inherited: (key) => broker.config.server[key] ?? configText(properties[key]?.options.default) ?? '',
-    isList: (key) => properties[key]?.kind === 'list',
-    store: (values) => broker.topics.setBrokerConfigs(isDefault, values),
+    inherited: (key) => broker.config.server[key] ?? configText(brokerProperty(key)?.options.default) ?? '',
+    isList: (key) => brokerProperty(key)?.kind === 'list',
+    async store(values) {
+      await broker.topics.setBrokerConfigs(isDefault, values);
+      broker.connectionLimits.changed();
+    },
   };
+}
+
+/** What the types of the limits of connections do not say. */
+function connectionLimitError(key: string, value: string): string | null {
+  if (key.endsWith('max.connection.creation.rate')) return Number(value) > 0 ? null : `Invalid max.connection.creation.rate ${value}`;
+  if (key !== 'max.connections.per.ip.overrides') return null;
+  try {
+    overridesOf(value);
+    return null;
+  } catch (error) {
+    return `Error parsing configuration property '${key}': ${errorText(error)}`;
+  }
 }

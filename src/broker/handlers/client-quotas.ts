@@ -1,16 +1,25 @@
 /** DescribeClientQuotas and AlterClientQuotas (keys 48 and 49, KIP-546). Kept in the metadata; enforced by quotas.ts. */
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import { AlterClientQuotas } from '../../kafka/apis/alter-client-quotas.ts';
 import { DescribeClientQuotas } from '../../kafka/apis/describe-client-quotas.ts';
 import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
 import type { RequestOf } from '../../kafka/schema.ts';
 import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
-import type { QuotaEntity } from '../coordinator/metadata.ts';
+import type { QuotaEntity } from '../coordinator/quota-limits.ts';
 import { handle } from '../request.ts';
 import { unlessDiskRefuses } from './refusing-disk.ts';
 
 const MATCH = { exact: 0, byDefault: 1, any: 2 } as const;
 const TYPES = ['user', 'client-id', 'ip'];
-const KEYS = ['producer_byte_rate', 'consumer_byte_rate', 'request_percentage', 'controller_mutation_rate', 'connection_creation_rate'];
+/** What can be limited, and up to which number; with a fraction only where it is no whole number in Kafka either. */
+const KEYS: ReadonlyMap<string, { readonly ofIp?: true; readonly whole?: readonly [name: string, most: number] }> = new Map([
+  ['producer_byte_rate', { whole: ['LONG', 2 ** 63] }],
+  ['consumer_byte_rate', { whole: ['LONG', 2 ** 63] }],
+  ['request_percentage', {}],
+  ['controller_mutation_rate', {}],
+  ['connection_creation_rate', { ofIp: true, whole: ['INT', 2 ** 31 - 1] }],
+]);
 
 type Component = RequestOf<typeof DescribeClientQuotas>['components'][number];
 
@@ -42,7 +51,7 @@ export const alterClientQuotas = handle(AlterClientQuotas, async ({ entries, val
   const may = broker.authorizer.allowed(client, OPERATION.alterConfigs, RESOURCE.cluster, CLUSTER_NAME);
   const results = [];
   for (const entry of entries) {
-    const problem = may ? problemOf(entry) : null;
+    const problem = may ? await problemOf(entry) : null;
     let errorCode: number = may ? (problem ? ErrorCode.INVALID_REQUEST : ErrorCode.NONE) : ErrorCode.CLUSTER_AUTHORIZATION_FAILED;
     if (errorCode === ErrorCode.NONE && !validateOnly) {
       const entity = entry.entity.map(({ entityType, entityName }) => ({ type: entityType, name: entityName }));
@@ -55,15 +64,40 @@ export const alterClientQuotas = handle(AlterClientQuotas, async ({ entries, val
   return { entries: results };
 });
 
-function problemOf({ entity, ops }: Entry): string | null {
-  const types = entity.map(({ entityType }) => entityType);
+/** Kafka's ClientQuotaControlManager, in its order and words. */
+async function problemOf({ entity, ops }: Entry): Promise<string | null> {
   if (entity.length === 0) return 'Invalid empty client quota entity';
+  const types = entity.map(({ entityType }) => entityType);
   const badType = types.find((type) => !TYPES.includes(type));
   if (badType !== undefined) return `Unhandled client quota entity type: ${badType}`;
-  if (new Set(types).size !== types.length || (types.includes('ip') && types.length > 1))
-    return 'Invalid client quota entity: types may not repeat, and ip stands alone';
-  const badKey = ops.find(({ key, remove }) => !remove && !KEYS.includes(key));
-  if (badKey) return `Invalid quota key ${badKey.key}`;
-  const badValue = ops.find(({ value, remove }) => !remove && !(value > 0));
-  return badValue ? `Quota ${badValue.key} must be greater than 0` : null;
+  if (new Set(types).size !== types.length) return 'Invalid client quota entity: types may not repeat';
+  const nameless = entity.find(({ entityName }) => entityName === '');
+  if (nameless) return `Empty ${nameless.entityType} not supported`;
+  const isOfIp = types.includes('ip');
+  if (isOfIp && types.length > 1) return 'Invalid quota entity combination, IP entity should not be combined with User or ClientId';
+  const address = entity[0]?.entityName ?? null;
+  if (isOfIp && address !== null && !(await isAddressOrHost(address))) return `${address} is not a valid IP or resolvable host.`;
+  for (const { key, value, remove } of ops) {
+    const problem = remove ? null : valueProblem(key, value, isOfIp);
+    if (problem !== null) return problem;
+  }
+  return null;
+}
+
+async function isAddressOrHost(name: string): Promise<boolean> {
+  if (isIP(name) !== 0) return true;
+  return lookup(name).then(
+    () => true,
+    () => false,
+  );
+}
+
+function valueProblem(key: string, value: number, isOfIp: boolean): string | null {
+  const known = KEYS.get(key);
+  if (!known || isOfIp !== (known.ofIp ?? false)) return `Invalid configuration key ${key}`;
+  if (!(value > 0)) return `Quota ${key} must be greater than 0`;
+  if (!known.whole) return null;
+  const [name, most] = known.whole;
+  if (value > most) return `Proposed value for ${key} is too large for ${name === 'INT' ? 'an' : 'a'} ${name}.`;
+  return value % 1 > 1e-6 ? `${key} cannot be a fractional value.` : null;
 }
