@@ -12,6 +12,7 @@ import { bool, type Config, duration, int, list, path, size, text } from '../../
 import type { Damage } from '../recover.ts';
 import { BatchCipher, readKeyFile } from './cipher.ts';
 import type { HomeDirs } from './home.ts';
+import type { QueueFile } from './housekeeping.ts';
 import type { QueueOptions } from './queue.ts';
 
 const CHECKPOINT_DIR = '.flume/file-channel/checkpoint';
@@ -222,21 +223,28 @@ function reportDamage(log: Logger, damage: Damage, undelivered: number): void {
   log.error(`${what}: ${count} events that were not delivered yet are lost with it${saved}. The channel goes on`);
 }
 
+/** What a file beside the logs is called, and what it costs that it cannot be written. */
+const FILES: Readonly<Record<QueueFile, { readonly name: string; readonly cost: string }>> = {
+  checkpoint: { name: 'checkpoint', cost: 'after a crash now some would be delivered twice' },
+  backup: { name: 'backup checkpoint', cost: 'if the acknowledgements were lost now, some would be delivered twice' },
+  mark: { name: 'safe mark', cost: 'if the end of the newest data file were lost now, nothing would tell' },
+};
+
 function troubleTeller(host: QueueHost): QueueOptions['onTrouble'] {
-  const troubled = { checkpoint: false, backup: false };
+  const troubled = { checkpoint: false, backup: false, mark: false };
   return (what, error) => {
     if (error === null) {
       if (!troubled[what]) return;
       troubled[what] = false;
-      host.log.info(`the ${what === 'backup' ? 'backup checkpoint' : 'checkpoint'} can be written again`);
-      if (!troubled.checkpoint && !troubled.backup) host.healthy();
+      host.log.info(`the ${FILES[what].name} can be written again`);
+      if (!Object.values(troubled).includes(true)) host.healthy();
       return;
     }
     const counter = what === 'backup' ? 'CheckpointBackupWriteErrorCount' : 'CheckpointWriteErrorCount';
     host.extra[counter] = (host.extra[counter] ?? 0) + 1;
     if (troubled[what]) return;
     troubled[what] = true;
-    host.log.warn(`${error.message}; events keep flowing, but after a crash now some would be delivered twice`);
+    host.log.warn(`${error.message}; events keep flowing, but ${FILES[what].cost}`);
     host.degraded(error);
   };
 }

@@ -12,6 +12,9 @@ import { writeCheckpoint } from './home.ts';
 import { BACKUP_FILE, type Storage, type StorageOptions } from './opening.ts';
 import { SafeMark } from './safe-mark.ts';
 
+/** A file beside the logs, by what its loss would cost. */
+export type QueueFile = 'checkpoint' | 'backup' | 'mark';
+
 export interface HousekeepingOptions {
   readonly checkpointIntervalMs: number;
   /** A checkpoint is due after so many bytes, too. Default 64 MiB. */
@@ -20,8 +23,8 @@ export interface HousekeepingOptions {
   readonly checkpointOnClose: boolean;
   /** gzip the backup copy. */
   readonly compressBackup: boolean;
-  /** A checkpoint, its backup, or the acknowledgements could not be written; null = it works again. */
-  readonly onTrouble: (what: 'checkpoint' | 'backup', error: Error | null) => void;
+  /** The checkpoint or the acknowledgements, their backup, or the safe mark could not be written; null = it works again. */
+  readonly onTrouble: (what: QueueFile, error: Error | null) => void;
   /** Files were taken away while in use: the owner must open anew. Told once. */
   readonly onRemoved: (error: Error) => void;
 }
@@ -47,6 +50,7 @@ export class Housekeeping {
   #durableLow = 0;
   /** Not everything acknowledged is in the file. */
   acksInDoubt = false;
+  #markInDoubt = false;
   /** A directory was taken away. */
   removed = false;
   #ended = false;
@@ -106,9 +110,11 @@ export class Housekeeping {
   noteSafe(mark: number): void {
     try {
       this.#mark?.write(mark);
+      if (this.#markInDoubt) this.#options.onTrouble('mark', null);
+      this.#markInDoubt = false;
     } catch (error) {
-      // Costs no event: it is only what would tell that the newest data file was made shorter.
-      this.#options.onTrouble('checkpoint', error as Error);
+      this.#markInDoubt = true;
+      this.#options.onTrouble('mark', error as Error);
     }
   }
 

@@ -244,6 +244,18 @@ describe('faults', () => {
     const { channel: again } = await open(disk);
     expect(ids(await take(again))).toEqual([9]);
   });
+
+  test('a safe mark that cannot be written stops nothing, and the log says what that costs, and when it works again', async () => {
+    const disk = new MemoryDisk();
+    const { channel, voice } = await open(disk);
+    disk.failNext('write', 'EIO', { path: '/c/safe', times: 2 });
+    for (let id = 0; id < 4; id++) await put(channel, id);
+    expect(voice.lines.filter((line) => /safe/.test(line))).toEqual([
+      expect.stringMatching(/\/c\/safe.*; events keep flowing, but if the end of the newest data file were lost now, nothing would tell$/),
+      expect.stringContaining('the safe mark can be written again'),
+    ]);
+    expect(ids(await take(channel))).toEqual(range(0, 4));
+  });
 });
 
 describe('directories', () => {
