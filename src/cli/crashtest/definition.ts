@@ -61,9 +61,7 @@ export async function crashDefinition(options: LoadOptions & { readonly name: st
   const channels = used.map((channel) => {
     const copied = copySinks(channel, model, draft);
     sinks.push(...copied.map(({ name }) => name));
-    const fromHere = model.sources.filter(
-      ({ name, channels: to, selector }) => isFed(name) && to.includes(channel.name) && selector.spec.type === 'replicating',
-    );
+    const fromHere = model.sources.filter((source) => isFed(source.name) && isPromised(source, channel.name));
     return { name: channel.name, sources: fromHere.map(({ name }) => name), outputs: copied.map(({ output }) => output) };
   });
   const { lines, monitoringPort } = draft;
@@ -74,6 +72,11 @@ export async function crashDefinition(options: LoadOptions & { readonly name: st
   fs.writeFileSync(file, [...lines].map(([key, value]) => `${model.name}.${key} = ${escapeProperty(value, 'value')}\n`).join(''));
   const needsBroker = sources.some(({ type }) => type === 'kafka') || channels.some(({ outputs }) => outputs.some(({ kind }) => kind === 'topic'));
   return { agent: model.name, file, sources, channels, broker: needsBroker ? writeBrokerSettings(draft) : null, monitoringPort, notes };
+}
+
+/** Whether what the source was told is stored is all in this channel: an optional one may refuse, and a header may choose another. */
+function isPromised({ channels, selector }: SourceModel, channel: string): boolean {
+  return channels.includes(channel) && selector.spec.type === 'replicating' && !(selector.config.optional as readonly string[]).includes(channel);
 }
 
 /** Settings of the fed sources that are about the outside world, which the copy has none of. */
@@ -195,10 +198,20 @@ function writeBrokerSettings({ dir, brokerPort }: Draft): string {
   return file;
 }
 
+/** Below the range from which systems give ports to connections: one of these could take a port while the agent is down. */
+const LOWEST_PORT = 20_000;
+const PORTS = 12_000;
+
 async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = LOWEST_PORT + Math.floor(Math.random() * PORTS);
+    const server = net.createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }

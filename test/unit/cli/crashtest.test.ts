@@ -84,6 +84,32 @@ test('sources get places of their own, channels keep their limits, sinks write w
   expect(fs.readFileSync(definition.broker as string, 'utf8')).toContain(`log.dirs=${dir}/kafka`);
 });
 
+test('a channel owes nothing that it may refuse, or that a header may send elsewhere', async () => {
+  const { definition, text } = await copyOf(`
+    sources = r1 r2
+    channels = c1 c2
+    sources.r1.type = avro
+    sources.r1.bind = 127.0.0.1
+    sources.r1.port = 4141
+    sources.r1.channels = c1 c2
+    sources.r1.selector.optional = c2
+    sources.r2.type = avro
+    sources.r2.bind = 127.0.0.1
+    sources.r2.port = 4142
+    sources.r2.channels = c1 c2
+    sources.r2.selector.type = multiplexing
+    sources.r2.selector.header = place
+    sources.r2.selector.default = c1
+    channels.c1.type = memory
+    channels.c2.type = memory`);
+  expect(definition.channels.map(({ name, sources }) => ({ name, sources }))).toEqual([
+    { name: 'c1', sources: ['r1'] },
+    { name: 'c2', sources: [] },
+  ]);
+  expect(text).toContain('a1.sources.r1.selector.optional = c2');
+  for (const source of definition.sources) expect('port' in source && source.port).toBeLessThan(32_768);
+});
+
 test('without a source that can be fed it says which can', async () => {
   const refused = copyOf(`
     sources = r1
