@@ -24,7 +24,7 @@ import { GroupHost } from './coordinator/group-host.ts';
 import { type GroupCommand, type GroupReply, type GroupRules, Groups } from './coordinator/groups.ts';
 import { Host } from './coordinator/host.ts';
 import type { StateRecord } from './coordinator/machine.ts';
-import { Metadata, type MetadataCommand, type MetadataReply } from './coordinator/metadata.ts';
+import { Metadata, type MetadataCommand, type MetadataReply, NO_CONFIGS } from './coordinator/metadata.ts';
 import { MetadataLog } from './coordinator/metadata-log.ts';
 import { ProducerIds } from './coordinator/producer-ids.ts';
 import { assignorsOf } from './coordinator/server-assignors.ts';
@@ -32,6 +32,7 @@ import { TopicStateLog } from './coordinator/state-log.ts';
 import { type EndMarkers, type TopicPartitions, type TransactionCommand, type TransactionReply, Transactions } from './coordinator/transactions.ts';
 import { FetchSessions } from './fetch-sessions.ts';
 import { Figures } from './figures.ts';
+import { groupTimings } from './group-config.ts';
 import { handlers } from './handlers/catalog.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { type Listener, listenersOf } from './listeners.ts';
@@ -407,7 +408,7 @@ function authorizerOf(settings: BrokerSettings, bindings: () => Iterable<AclBind
   return aclAuthorizer(bindings, { superUsers, allowIfNone: settings.own['allow.everyone.if.no.acl.found'] });
 }
 
-function groupRules({ own }: BrokerSettings, topics: Metadata): GroupRules {
+function groupRules({ own }: BrokerSettings, metadata: Metadata): GroupRules {
   return {
     partitions: own['offsets.topic.num.partitions'],
     expiryIntervalMs: own['offsets.retention.check.interval.ms'],
@@ -422,9 +423,13 @@ function groupRules({ own }: BrokerSettings, topics: Metadata): GroupRules {
       assignors: assignorsOf(own['group.consumer.assignors']),
       sessionMs: own['group.consumer.session.timeout.ms'],
       heartbeatMs: own['group.consumer.heartbeat.interval.ms'],
+      timingsOf: (groupId) => {
+        const configs = metadata.groupConfigs(groupId);
+        return configs === NO_CONFIGS ? undefined : groupTimings(configs, own);
+      },
       maxSize: own['group.consumer.max.size'],
       migration: own['group.consumer.migration.policy'],
-      topics,
+      topics: metadata,
     },
   };
 }

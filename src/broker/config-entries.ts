@@ -4,11 +4,12 @@
  */
 import type { Property } from '../lib/props/spec.ts';
 import { BROKER_PROPERTIES, brokerProperty, isDynamicBrokerKey, isListenerLimit } from './broker-config.ts';
+import { GROUP_KEYS, GROUP_PROPERTIES } from './group-config.ts';
 import type { BrokerSettings } from './settings.ts';
 import { configText, configType, SERVER_KEYS, scaleFor, TOPIC_PROPERTIES, type TopicKey } from './topic-config.ts';
 
 /** Where a value comes from, as DescribeConfigs numbers it. */
-export const SOURCE = { topic: 1, dynamicBroker: 2, dynamicDefault: 3, file: 4, builtIn: 5 } as const;
+export const SOURCE = { topic: 1, dynamicBroker: 2, dynamicDefault: 3, file: 4, builtIn: 5, group: 8 } as const;
 
 export interface ConfigSynonym {
   readonly name: string;
@@ -75,6 +76,16 @@ export function brokerConfigEntries(settings: BrokerSettings): ConfigEntry[] {
       return finish(key, property, synonyms);
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** All settings of a group, sorted by name. */
+export function groupConfigEntries(overrides: Readonly<Record<string, string>>, settings: BrokerSettings): ConfigEntry[] {
+  return GROUP_KEYS.map((key) => {
+    const serverKey = `group.${key}` as const;
+    const own: ConfigSynonym[] = overrides[key] === undefined ? [] : [{ name: key, value: overrides[key], source: SOURCE.group }];
+    const builtIn = { name: serverKey, value: configText(BROKER_PROPERTIES[serverKey].options.default), source: SOURCE.builtIn };
+    return { ...finish(key, GROUP_PROPERTIES[key], [...own, ...brokerValues(serverKey, settings), builtIn]), readOnly: false };
+  }).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The cluster-wide dynamic defaults alone: what the broker resource with the empty name shows. */

@@ -55,10 +55,11 @@ export class ConsumerGroups {
   }
 
   heartbeat(call: HeartbeatCall, now: number): HeartbeatOutcome {
-    const { rules, newId, agenda, find } = this.#options;
+    const { newId, agenda, find } = this.#options;
+    const { groupId, memberEpoch } = call.request;
+    const rules = this.#rulesOf(groupId);
     const invalid = refuseHeartbeat(call, rules);
     if (invalid) return invalid;
-    const { groupId, memberEpoch } = call.request;
     const known = find(groupId);
     if (known?.consumer && memberEpoch < 0) return depart(known.consumer, call, (gone) => this.#remove(known, gone, new Turn(now)));
     if (memberEpoch === 0 && known && !known.consumer && !known.isEmpty) return this.#joinClassicGroup(known, call, now);
@@ -76,6 +77,13 @@ export class ConsumerGroups {
     return isConversion ? { ...outcome, records: [{ owner: groupId, key: encodeGroupKey(groupId), value: null }, ...outcome.records] } : outcome;
   }
 
+  /** The rules with what is set for this group alone. */
+  #rulesOf(groupId: string): ConsumerRules {
+    const { rules } = this.#options;
+    const own = rules.timingsOf?.(groupId);
+    return own ? { ...rules, ...own } : rules;
+  }
+
   #begin(id: string, known: Group | undefined): ConsumerGroup | HeartbeatOutcome {
     if (known && hasOnlyOpenOffsets(known)) return mustWait(known);
     this.#unborn = new ConsumerGroup(id);
@@ -84,7 +92,8 @@ export class ConsumerGroups {
 
   /** A member of the new protocol comes to a classic group: it becomes a consumer group, if it may. */
   #joinClassicGroup(known: Group, call: HeartbeatCall, now: number): HeartbeatOutcome {
-    const { rules, newId, agenda } = this.#options;
+    const { newId, agenda } = this.#options;
+    const rules = this.#rulesOf(known.id);
     if (hasOnlyOpenOffsets(known)) return mustWait(known);
     const upgrade = upgraded(known, rules, now);
     if ('reply' in upgrade) return upgrade;
@@ -146,7 +155,7 @@ export class ConsumerGroups {
 
   /** After the replay: restores sessions. */
   loaded(group: ConsumerGroup, now: number): void {
-    restoreDeadlines(group, now, this.#options.rules.sessionMs);
+    restoreDeadlines(group, now, this.#rulesOf(group.id).sessionMs);
     this.#options.agenda.arm(group.id, group.nextDeadline);
   }
 
@@ -166,7 +175,8 @@ export class ConsumerGroups {
     // What was found of topics may have been in these records.
     group.refreshed = null;
     for (const [id, member] of group.members) {
-      if (!group.deadlines.has(id)) group.deadlines.set(id, { session: now + sessionOf(member, this.#options.rules.sessionMs), revocation: null, call: null });
+      if (!group.deadlines.has(id))
+        group.deadlines.set(id, { session: now + sessionOf(member, this.#rulesOf(group.id).sessionMs), revocation: null, call: null });
     }
     this.#options.agenda.arm(group.id, group.nextDeadline);
   }

@@ -32,6 +32,8 @@ export interface ConsumerRules extends StepRules {
   readonly sessionMs: number;
   /** group.consumer.heartbeat.interval.ms */
   readonly heartbeatMs: number;
+  /** What is set for a single group instead of these two. */
+  readonly timingsOf?: (groupId: string) => { readonly sessionMs: number; readonly heartbeatMs: number } | undefined;
   /** group.consumer.max.size */
   readonly maxSize: number;
   /** group.consumer.migration.policy */

@@ -22,6 +22,9 @@ import { type QuotaEntity, QuotaLimits } from './quota-limits.ts';
 
 export type Configs = Readonly<Record<string, string>>;
 
+/** What has no settings of its own. */
+export const NO_CONFIGS: Configs = {};
+
 export interface TopicImage {
   readonly name: string;
   /** 22 characters; new with each creation. */
@@ -86,11 +89,11 @@ export class Metadata implements Machine<MetadataCommand, MetadataReply> {
   }
   /** Dynamic settings of a broker, or of all (null). */
   brokerConfigs(nodeId: number | null): Configs {
-    return this.#brokerConfigs.get(brokerKey(nodeId)) ?? {};
+    return this.#brokerConfigs.get(brokerKey(nodeId)) ?? NO_CONFIGS;
   }
   /** Own settings of a group, whether or not there is one of that name. */
   groupConfigs(name: string): Configs {
-    return this.#groupConfigs.get(name) ?? {};
+    return this.#groupConfigs.get(name) ?? NO_CONFIGS;
   }
   get acls(): Iterable<AclBinding> {
     return this.#acls.values();

@@ -10,6 +10,7 @@ import type { Property } from '../../lib/props/spec.ts';
 import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
 import { brokerProperty, isDynamicBrokerKey, notNeeded } from '../broker-config.ts';
 import { overridesOf } from '../connection-limits.ts';
+import { groupConfigError, groupKeyError } from '../group-config.ts';
 import { handle, type RequestContext } from '../request.ts';
 import { configText, TOPIC_PROPERTIES, topicConfigError, valueError } from '../topic-config.ts';
 import { CONFIG_RESOURCE } from './config-resources.ts';
@@ -38,6 +39,8 @@ interface Refusal {
 interface Target {
   readonly current: Values;
   check(name: string, value: string | null): Refusal | null;
+  /** Checks what must hold between settings. */
+  checkAll?(values: Values): Refusal | null;
   /** The value in force without an own one: what append and subtract start from. */
   inherited(name: string): string;
   isList(name: string): boolean;
@@ -75,7 +78,8 @@ async function alterOne(resource: Resource, validateOnly: boolean, context: Requ
     const refusal = applyChange(next, change, target);
     if (refusal) return refusal;
   }
-  if (validateOnly) return null;
+  const refusal = target.checkAll?.(next) ?? null;
+  if (refusal || validateOnly) return refusal;
   const stored = target.store(next).then(() => null);
   return unlessDiskRefuses(stored, context, (message) => ({ errorCode: ErrorCode.KAFKA_STORAGE_ERROR, message }));
 }
@@ -129,6 +133,10 @@ function targetOf(resource: Resource, context: RequestContext): Target | Refusal
     }
     return brokerTarget(resourceName === '', context);
   }
+  if (resourceType === CONFIG_RESOURCE.group) {
+    if (!broker.authorizer.allowed(client, OPERATION.alterConfigs, RESOURCE.group, resourceName)) return refuse(ErrorCode.GROUP_AUTHORIZATION_FAILED);
+    return resourceName === '' ? refuse(ErrorCode.INVALID_REQUEST, 'Default group resources are not allowed.') : groupTarget(resourceName, context);
+  }
   return refuse(ErrorCode.INVALID_REQUEST, `Settings of resource type ${resourceType} cannot be changed on this broker.`);
 }
 
@@ -165,6 +173,20 @@ function brokerTarget(isDefault: boolean, { broker }: RequestContext): Target {
     async store(values) {
       await broker.topics.setBrokerConfigs(isDefault, values);
       broker.connectionLimits.changed();
+    },
+  };
+}
+
+function groupTarget(name: string, { broker }: RequestContext): Target {
+  const invalid = (message: string | null): Refusal | null => (message === null ? null : { errorCode: ErrorCode.INVALID_CONFIG, message });
+  return {
+    current: broker.metadata.groupConfigs(name),
+    check: (key, value) => invalid(groupKeyError(key, value)),
+    checkAll: (values) => invalid(groupConfigError(values, broker.config.own)),
+    inherited: (key) => broker.config.file[`group.${key}`] ?? configText(brokerProperty(`group.${key}`)?.options.default) ?? '',
+    isList: () => false,
+    async store(configs) {
+      await broker.changeMetadata({ kind: 'set-group-configs', name, configs });
     },
   };
 }

@@ -1,9 +1,9 @@
-/** DescribeConfigs (key 32): settings of topics and of the broker, with sources and synonyms (KIP-133, KIP-226, KIP-569). */
+/** DescribeConfigs (key 32): settings of topics, of groups and of the broker, with sources and synonyms (KIP-133, KIP-226, KIP-569). */
 import { DescribeConfigs } from '../../kafka/apis/describe-configs.ts';
 import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
 import type { RequestOf } from '../../kafka/schema.ts';
 import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
-import { brokerConfigEntries, brokerDefaultEntries, type ConfigEntry, SOURCE, topicConfigEntries } from '../config-entries.ts';
+import { brokerConfigEntries, brokerDefaultEntries, type ConfigEntry, groupConfigEntries, SOURCE, topicConfigEntries } from '../config-entries.ts';
 import { handle, type RequestContext } from '../request.ts';
 import { CONFIG_RESOURCE } from './config-resources.ts';
 
@@ -46,8 +46,11 @@ function entriesOf(
       return brokerConfigEntries(broker.config);
     case CONFIG_RESOURCE.brokerLogger:
     case CONFIG_RESOURCE.clientMetrics:
-    case CONFIG_RESOURCE.group:
       return [];
+    case CONFIG_RESOURCE.group:
+      if (!broker.authorizer.allowed(client, OPERATION.describeConfigs, RESOURCE.group, resourceName)) return fail(ErrorCode.GROUP_AUTHORIZATION_FAILED);
+      if (resourceName === '') return fail(ErrorCode.INVALID_REQUEST, 'Group name must not be empty');
+      return groupConfigEntries(broker.metadata.groupConfigs(resourceName), broker.config);
     default:
       return fail(ErrorCode.INVALID_REQUEST, `Unsupported resource type: ${resourceType}`);
   }

@@ -5,6 +5,7 @@ import { DescribeUserScramCredentials } from '../../kafka/apis/describe-user-scr
 import type { ResponseOf } from '../../kafka/schema.ts';
 import { check } from './cluster.ts';
 import { type ConfigJob, type Entity, QUOTA_TYPE, SCRAM, TYPES } from './config-entities.ts';
+import { listGroups } from './group-state.ts';
 import { javaDouble } from './java-text.ts';
 import { out } from './output.ts';
 
@@ -76,6 +77,7 @@ export async function configsOf({ cluster }: ConfigJob, type: string, name: stri
 }
 
 async function namesOf({ cluster }: ConfigJob, type: string): Promise<string[]> {
+  if (type === 'groups') return (await listGroups(cluster)).map(({ groupId }) => groupId).sort();
   const { topics, brokers } = await cluster.metadata(type === 'topics' ? null : []);
   if (type === 'topics') return topics.map(({ name }) => name as string).sort();
   const ids = brokers.map(({ nodeId }) => String(nodeId)).sort();
