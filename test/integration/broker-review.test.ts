@@ -56,6 +56,14 @@ describe('topics through crashes', () => {
     expect((await produceTo(next.client, 't', 0, batchOf(['newer']))).baseOffset).toBe(1);
   });
 
+  test('flush.messages=1: also what was answered with acks=1 outlives the power', async () => {
+    const { broker, disk, client } = await onMemory();
+    await broker.topic('t', 1, { 'flush.messages': '1' });
+    expect((await produceTo(client, 't', 0, batchOf(['safe']), { acks: 1 })).errorCode).toBe(0);
+    const next = await afterCrash(disk);
+    expect(await readAll(next.client, 't', 0)).toEqual([{ offset: 0, key: null, value: 'safe' }]);
+  });
+
   test('partitions added while the topic goes do not stay behind', async () => {
     const { broker, disk } = await onMemory();
     await broker.topic('t');

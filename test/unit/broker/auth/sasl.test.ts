@@ -28,6 +28,7 @@ describe('PLAIN', () => {
     ['\0alice\0', null],
     ['\0alice\0Wonder', null],
     ['\0bob\0wonder', null],
+    ['\0bob\0', null],
     ['\0\0', null],
     ['alice', null],
     ['\0alice\0wonder\0more', null],
@@ -36,13 +37,13 @@ describe('PLAIN', () => {
   });
 });
 
-/** A client of RFC 5802; `change` falsifies its last message. */
+/** A client of RFC 5802; `nonce` and `binding` are what it repeats, `change` falsifies its last message after the proof was made. */
 function login(
   mechanism: ScramMechanism,
   exchange: ScramExchange,
   user: string,
   password: string,
-  { header = 'n,,', nonce: repeat = (whole: string) => whole, change = (text: string) => text } = {},
+  { header = 'n,,', binding = header, nonce: repeat = (whole: string) => whole, change = (text: string) => text } = {},
 ): string | null {
   const [hash, length] = mechanism === 'SCRAM-SHA-256' ? (['sha256', 32] as const) : (['sha512', 64] as const);
   const bare = `n=${user.replaceAll('=', '=3D').replaceAll(',', '=2C')},r=fyko+d2lbbFgONRv9qkxdawL`;
@@ -51,7 +52,7 @@ function login(
   const { r: nonce, s: salt, i: iterations } = Object.fromEntries(first.split(',').map((part) => [part[0], part.slice(2)])) as Record<string, string>;
   const salted = pbkdf2Sync(password, Buffer.from(salt as string, 'base64'), Number(iterations), length, hash);
   const clientKey = createHmac(hash, salted).update('Client Key').digest();
-  const final = `c=${Buffer.from(header).toString('base64')},r=${repeat(nonce as string)}`;
+  const final = `c=${Buffer.from(binding).toString('base64')},r=${repeat(nonce as string)}`;
   const message = `${bare},${first},${final}`;
   const signature = createHmac(hash, createHash(hash).update(clientKey).digest()).update(message).digest();
   const proof = clientKey.map((byte, i) => byte ^ (signature[i] as number));
@@ -85,6 +86,10 @@ describe.each(['SCRAM-SHA-256', 'SCRAM-SHA-512'] as const)('%s', (mechanism) => 
     refused({}, 'nobody');
     refused({ header: 'n,a=admin,' });
     refused({ header: 'p=tls-unique,,' });
+    // Whoever knows the password and proves it, but answers another login's nonce, or says other things than at first.
+    refused({ nonce: () => 'fyko+d2lbbFgONRv9qkxdawL' });
+    refused({ nonce: (whole) => `${whole}x` });
+    refused({ binding: 'y,,' });
     refused({ change: (text) => text.replace('r=fyko', 'r=fykO') });
     refused({ change: (text) => text.replace(/^c=[^,]+/, `c=${Buffer.from('y,,').toString('base64')}`) });
     refused({ change: (text) => text.replace(/,p=.*/, ',p=AAAA') });

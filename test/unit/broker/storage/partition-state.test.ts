@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { decodeAborted, encodeAborted } from '../../../../src/broker/storage/aborted.ts';
 import { readWhole } from '../../../../src/lib/files.ts';
-import type { MemoryDisk } from '../../../../src/lib/memory-disk.ts';
+import { MemoryDisk } from '../../../../src/lib/memory-disk.ts';
 import { DATA, end, openPartition, type PartitionBench, produce, seen, texts } from './partition-kit.ts';
 
 const DIR = `${DATA}/t-0`;
@@ -92,6 +92,32 @@ describe('after a clean stop', () => {
     const { partition } = openPartition({ disk: bench.disk, clock: bench.clock, clean: true, recoveryPoint: 1, config: PLAIN });
     expect(produce(partition, [['k', '2']], idempotent(7, 0))).toBe(1);
     expect(partition.highWatermark).toBe(2);
+  });
+});
+
+describe('aborted transactions', () => {
+  test('one is told of also to whoever begins to read in its middle, or at its marker', () => {
+    const { partition } = openPartition({ config: PLAIN });
+    for (let i = 0; i < 3; i++) produce(partition, [['k', `${i}`]], transactional(1, i));
+    end(partition, 1, false);
+    produce(partition, [['k', 'stays']]);
+    const aborted = (offset: number) => partition.read(offset, { maxBytes: 10_000, firstWhole: true, readCommitted: true }).aborted;
+    for (const offset of [0, 1, 2, 3]) expect(aborted(offset)).toMatchObject([{ producerId: 1, firstOffset: 0, lastOffset: 3 }]);
+    expect(aborted(4)).toEqual([]);
+  });
+
+  test('what stands before a producer snapshot is on the device before it: nobody looks for it again', async () => {
+    const disk = new MemoryDisk();
+    const { partition } = openPartition({ disk, config: PLAIN });
+    produce(partition, [['k', 'gone']], transactional(1, 0));
+    await partition.sync();
+    end(partition, 1, false);
+    for (let i = 0; i < 20; i++) produce(partition, [['k', 'x'.repeat(100)]], idempotent(2, i));
+    expect(disk.readdir(DIR).filter((name) => name.endsWith('.snapshot')).length).toBeGreaterThan(0);
+    disk.crash();
+    expect(decodeAborted(readWhole(disk, `${DIR}/00000000000000000000.txnindex`) ?? Buffer.alloc(0))).toMatchObject([
+      { producerId: 1, firstOffset: 0, lastOffset: 1 },
+    ]);
   });
 });
 
