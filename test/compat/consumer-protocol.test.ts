@@ -45,6 +45,12 @@ for (const version of ['3.9.1', '4.1.0']) {
       const ended = await run('java', ['-cp', classes, 'NewGroups', broker.address, `new-${version}-`]);
       expect(scenarios(ended)).toEqual(version.startsWith('3.') ? JAVA : [...JAVA, 'regular expressions']);
     });
+
+    test('from one protocol to the other and back, member by member', async () => {
+      const classes = await compileJava(['Tutorial', 'Rolling'], dir!, path.join(scratch, `rolling-${version}`));
+      const ended = await run('java', ['-cp', classes, 'Rolling', broker.address, `rolling-${version}-`]);
+      expect(scenarios(ended)).toEqual(['default', 'eager', 'cooperative'].map((how) => `member by member to the new protocol and back: ${how}`));
+    });
   });
 }
 

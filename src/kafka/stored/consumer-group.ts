@@ -10,7 +10,7 @@
  *     8  group, member         what it has now, its epoch and state
  *
  * A null value is a tombstone. Keys from 9 on belong to share groups and to caches of Kafka 4, and are not read. A member
- * that speaks the classic protocol in such a group (Kafka's online migration) is read and has to join again.
+ * that speaks the classic protocol in such a group (online migration) has what its JoinGroup said in its record (key 5).
  */
 import { ByteReader } from '../../lib/bytes.ts';
 import { decodeMessage, encodeMessage } from '../compile.ts';
