@@ -73,8 +73,8 @@ export class DurableQueue {
   #cursor: number;
   #waiting: number;
   #lent = 0;
-  /** Numbers of failed puts may not be durable in the acknowledgements yet. */
-  #holes = false;
+  /** Where marks stay, for numbers of failed puts behind may not be durable in the acknowledgements yet; a new one for each failure. */
+  #held: { readonly at: number } | null = null;
   #turn = 0;
   /** A hole that was looked into already. */
   #searched = -1;
@@ -152,7 +152,7 @@ export class DurableQueue {
     const now = this.#options.clock.now();
     const builder = this.#builder;
     // In the checksum, unlike the offset: up to where events were safe, and the low bits of the batch's own number.
-    builder.restart(true, { producerId: this.#visible, producerEpoch: 0, baseSequence: sequenceMark(this.#next) });
+    builder.restart(true, { producerId: this.#held?.at ?? this.#visible, producerEpoch: 0, baseSequence: sequenceMark(this.#next) });
     for (let i = 0; i < events.length; i++) builder.appendEvent(events[i]!.body, events[i]!.headers, now);
     const plain = builder.finish();
     const stripe = this.#write(this.#options.cipher?.seal(plain) ?? plain);
@@ -226,22 +226,22 @@ export class DurableQueue {
     if (!gone && (syncEach || failed.size === 0)) await this.#noteSafe(syncEach ? this.#visible : visible);
   }
 
-  /** Holes of failed puts must be on the device before the mark that would make losses of them. */
+  /** Holes of failed puts must be on the device before a mark, here or in a batch, that would make losses of them. */
   async #noteSafe(mark: number): Promise<void> {
-    if (this.#holes) {
-      this.#holes = false;
+    const held = this.#held;
+    if (held) {
       this.#flushAcks();
       await this.#housekeeping.syncAcks();
-      this.#holes ||= this.#housekeeping.acksInDoubt;
+      if (!this.#housekeeping.acksInDoubt && this.#held === held) this.#held = null;
     }
-    if (!this.#holes) this.#housekeeping.noteSafe(mark);
+    if (!this.#held) this.#housekeeping.noteSafe(mark);
   }
 
   /** Its numbers become a hole. */
   #fail(put: PendingPut, error: ChannelError): void {
     put.error = error;
     put.settled = true;
-    this.#holes = true;
+    this.#held = { at: this.#held?.at ?? this.#visible };
     this.#storage.done.add(put.from, put.to);
     this.#unwritten.push([put.from, put.to]);
   }

@@ -258,6 +258,22 @@ describe('faults', () => {
   });
 });
 
+describe('numbers of refused puts', () => {
+  test('are no losses after a kill, also when the disk took their acknowledgement no more than the put', async () => {
+    const disk = new MemoryDisk();
+    const { channel } = await open(disk);
+    await put(channel, 1);
+    disk.failNext('sync', 'EIO', { path: '.log' });
+    disk.failNext('write', 'EIO', { path: 'acks', times: 3 });
+    await expect(put(channel, 2)).rejects.toMatchObject({ retriable: true });
+    await put(channel, 3);
+    disk.crash({ killed: true });
+    const { channel: again, voice } = await open(disk);
+    expect(ids(await take(again))).toEqual([1, 3]);
+    expect(voice.extra.EventsLostCount).toBe(0);
+  });
+});
+
 describe('directories', () => {
   test('two channels on one directory: the second names the first', async () => {
     const dirs = realDirs();
