@@ -108,16 +108,18 @@ export class Quotas {
     const { limit, scope } = quota;
     const bucket = this.#count(`controller_mutation_rate ${scope}`, () => new Bucket()) as Bucket;
     let refused = false;
+    let charged = false;
     return {
       charge: (partitions) => {
         const left = bucket.left(this.#clock.monotonic(), limit);
         refused ||= isStrict && left < 0;
+        charged = true;
         if (!refused) bucket.take(partitions);
         return !refused;
       },
       throttleTimeMs: () => {
         const left = bucket.left(this.#clock.monotonic(), limit);
-        const ms = left < 0 && (refused || !isStrict) ? Math.min(MAX_TELLABLE_MS, Math.round((-left / limit) * 1000)) : 0;
+        const ms = left < 0 && (refused || (charged && !isStrict)) ? Math.min(MAX_TELLABLE_MS, Math.round((-left / limit) * 1000)) : 0;
         context.throttle(ms);
         return ms;
       },

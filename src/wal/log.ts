@@ -341,13 +341,17 @@ export class Log {
    */
   async heal(): Promise<void> {
     await this.#sync.idle();
-    if (!this.#failure) return;
     const failure = this.#failure;
-    this.#failure = null;
+    if (!failure) return;
     try {
+      this.#failure = null;
       this.truncateTo(this.#recoveryPoint);
-      for (const segment of this.#segments) if (segment.unsynced) segment.sync();
+      // Nothing is appended before the cut is durable, and a disk that has refused a sync may take long for the next.
+      this.#failure = failure;
+      const ended = await Promise.allSettled(this.#segments.filter((segment) => segment.unsynced).map((segment) => segment.datasync()));
+      for (const end of ended) if (end.status === 'rejected') throw end.reason;
       this.#syncNames();
+      this.#failure = null;
     } catch (error) {
       this.#failure = error instanceof StorageError ? error : failure;
       throw error;

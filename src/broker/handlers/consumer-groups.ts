@@ -11,6 +11,7 @@ import { nothingOf } from '../coordinator/consumer-groups.ts';
 import { handle, type RequestContext } from '../request.ts';
 import { groupOperations } from './authorized-operations.ts';
 import { unlessDiskRefuses } from './refusing-disk.ts';
+import { Repeats } from './repeats.ts';
 
 export const consumerGroupHeartbeat = handle(ConsumerGroupHeartbeat, (request, context) => {
   const { broker, client, version } = context;
@@ -24,13 +25,16 @@ export const consumerGroupHeartbeat = handle(ConsumerGroupHeartbeat, (request, c
   return unlessDiskRefuses(answer, context, () => refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE));
 });
 
-export const consumerGroupDescribe = handle(ConsumerGroupDescribe, (request, context) => ({
-  groups: request.groupIds.map((groupId) => {
+export const consumerGroupDescribe = handle(ConsumerGroupDescribe, (request, context) => {
+  const repeats = new Repeats();
+  const groups = request.groupIds.map((groupId) => {
     const group = describe(groupId, context);
+    repeats.count(groupId, group.members.length);
     const isTold = request.includeAuthorizedOperations && group.errorCode === ErrorCode.NONE;
     return isTold ? { ...group, authorizedOperations: groupOperations(groupId, context) } : group;
-  }),
-}));
+  });
+  return { groups };
+});
 
 function describe(groupId: string, context: RequestContext) {
   const { broker, client } = context;

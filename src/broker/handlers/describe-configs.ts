@@ -6,23 +6,28 @@ import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
 import { brokerConfigEntries, brokerDefaultEntries, type ConfigEntry, groupConfigEntries, SOURCE, topicConfigEntries } from '../config-entries.ts';
 import { handle, type RequestContext } from '../request.ts';
 import { CONFIG_RESOURCE } from './config-resources.ts';
+import { Repeats } from './repeats.ts';
 
 type Request = RequestOf<typeof DescribeConfigs>;
 type Asked = Request['resources'][number];
 
-export const describeConfigs = handle(DescribeConfigs, (request, context) => ({
-  results: request.resources.map((asked) => {
+export const describeConfigs = handle(DescribeConfigs, (request, context) => {
+  const repeats = new Repeats();
+  const results = request.resources.map((asked) => {
+    const { resourceType, resourceName } = asked;
     const found = entriesOf(asked, context);
     const failed = !Array.isArray(found);
+    repeats.count(`${resourceType} ${resourceName}`, failed ? 0 : found.length);
     return {
       errorCode: failed ? found.errorCode : ErrorCode.NONE,
       errorMessage: failed ? found.message : null,
-      resourceType: asked.resourceType,
-      resourceName: asked.resourceName,
+      resourceType,
+      resourceName,
       configs: failed ? [] : select(found, asked, context.version).map((entry) => shown(entry, request, context.version)),
     };
-  }),
-}));
+  });
+  return { results };
+});
 
 function entriesOf(
   { resourceType, resourceName }: Asked,

@@ -3,9 +3,11 @@ import { DescribeProducers } from '../../kafka/apis/describe-producers.ts';
 import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
 import { OPERATION, RESOURCE } from '../auth/acl.ts';
 import { handle } from '../request.ts';
+import { Repeats } from './repeats.ts';
 
-export const describeProducers = handle(DescribeProducers, (request, { broker, client }) => ({
-  topics: request.topics.map(({ name, partitionIndexes }) => ({
+export const describeProducers = handle(DescribeProducers, (request, { broker, client }) => {
+  const repeats = new Repeats();
+  const topics = request.topics.map(({ name, partitionIndexes }) => ({
     name,
     partitions: partitionIndexes.map((partitionIndex) => {
       const none = (errorCode: number) => ({ partitionIndex, errorCode, errorMessage: errorMessage(errorCode), activeProducers: [] });
@@ -20,7 +22,9 @@ export const describeProducers = handle(DescribeProducers, (request, { broker, c
         coordinatorEpoch: entry.coordinatorEpoch,
         currentTxnStartOffset: entry.txnFirstOffset,
       }));
+      repeats.count(partition.label, activeProducers.length);
       return { partitionIndex, errorCode: ErrorCode.NONE, errorMessage: null, activeProducers };
     }),
-  })),
-}));
+  }));
+  return { topics };
+});

@@ -13,9 +13,8 @@ export const describeTopicPartitions = handle(DescribeTopicPartitions, (request,
   const { broker } = context;
   const limit = Math.max(1, Math.min(request.responsePartitionLimit, broker.config.own['max.request.partition.size.limit']));
   const { cursor } = request;
-  const names = (request.topics.length > 0 ? request.topics.map(({ name }) => name) : broker.topics.all().map(({ name }) => name))
-    .sort()
-    .filter((name) => !cursor || name >= cursor.topicName);
+  const asked = request.topics.length > 0 ? new Set(request.topics.map(({ name }) => name)) : broker.topics.all().map(({ name }) => name);
+  const names = [...asked].sort().filter((name) => !cursor || name >= cursor.topicName);
   const topics = [];
   let left = limit;
   for (const name of names) {

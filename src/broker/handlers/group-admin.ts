@@ -8,14 +8,17 @@ import { OPERATION, RESOURCE } from '../auth/acl.ts';
 import { handle } from '../request.ts';
 import { groupOperations } from './authorized-operations.ts';
 import { unlessDiskRefuses } from './refusing-disk.ts';
+import { Repeats } from './repeats.ts';
 
 export const describeGroups = handle(DescribeGroups, (request, context) => {
   const { broker, client } = context;
+  const repeats = new Repeats();
   const groups = request.groups.map((groupId) => {
     if (!broker.authorizer.allowed(client, OPERATION.describe, RESOURCE.group, groupId)) {
       return { errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED, groupId, groupState: '', protocolType: '', protocolData: '', members: [] };
     }
     const group = broker.groupState.describe(groupId);
+    repeats.count(groupId, group.members.length);
     return request.includeAuthorizedOperations ? { ...group, authorizedOperations: groupOperations(groupId, context) } : group;
   });
   return { groups };
@@ -29,11 +32,12 @@ export const listGroups = handle(ListGroups, (request, { broker, client }) => ({
 export const deleteGroups = handle(DeleteGroups, async (request, context) => {
   const { broker, client } = context;
   const may = (groupId: string): boolean => broker.authorizer.allowed(client, OPERATION.delete, RESOURCE.group, groupId);
-  const groups = request.groupsNames.filter(may);
+  const names = [...new Set(request.groupsNames)];
+  const groups = names.filter(may);
   const { results } = await unlessDiskRefuses(broker.groups.run({ kind: 'delete-groups', groups }), context, () => ({
     results: groups.map((groupId) => ({ groupId, errorCode: ErrorCode.COORDINATOR_NOT_AVAILABLE })),
   }));
-  const refused = request.groupsNames.filter((groupId) => !may(groupId)).map((groupId) => ({ groupId, errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED }));
+  const refused = names.filter((groupId) => !may(groupId)).map((groupId) => ({ groupId, errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED }));
   return { results: [...results, ...refused] };
 });
 

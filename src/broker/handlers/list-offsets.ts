@@ -20,16 +20,38 @@ interface Asked {
   readonly maxNumOffsets: number;
 }
 
-export const listOffsets = handle(ListOffsets, (request, context) => ({
-  topics: request.topics.map(({ name, partitions }) => ({
+export const listOffsets = handle(ListOffsets, (request, context) => {
+  const repeated = context.version === 0 ? new Set<string>() : repeatedPartitions(request.topics);
+  const topics = request.topics.map(({ name, partitions }) => ({
     name,
-    partitions: partitions.map((asked) => answer(name, asked, request.isolationLevel === 1, context)),
-  })),
-}));
+    partitions: partitions.map((asked) => {
+      if (repeated.has(`${name}-${asked.partitionIndex}`)) return nothing(asked.partitionIndex, ErrorCode.INVALID_REQUEST);
+      return answer(name, asked, request.isolationLevel === 1, context);
+    }),
+  }));
+  return { topics };
+});
+
+/** Which partitions are asked for more than once: Kafka refuses them from version 1 on. */
+function repeatedPartitions(topics: readonly { readonly name: string; readonly partitions: readonly Asked[] }[]): Set<string> {
+  const [once, again] = [new Set<string>(), new Set<string>()];
+  for (const { name, partitions } of topics) {
+    for (const { partitionIndex } of partitions) {
+      const key = `${name}-${partitionIndex}`;
+      if (once.has(key)) again.add(key);
+      else once.add(key);
+    }
+  }
+  return again;
+}
+
+function nothing(partitionIndex: number, errorCode: number) {
+  return { partitionIndex, errorCode, oldStyleOffsets: [] as number[], timestamp: -1, offset: -1, leaderEpoch: -1 };
+}
 
 function answer(topic: string, asked: Asked, readCommitted: boolean, { broker, client, version }: RequestContext) {
   const { partitionIndex } = asked;
-  const none = (errorCode: number) => ({ partitionIndex, errorCode, oldStyleOffsets: [] as number[], timestamp: -1, offset: -1, leaderEpoch: -1 });
+  const none = (errorCode: number) => nothing(partitionIndex, errorCode);
   if (!broker.authorizer.allowed(client, OPERATION.describe, RESOURCE.topic, topic)) return none(ErrorCode.TOPIC_AUTHORIZATION_FAILED);
   const partition = broker.topics.partition(topic, partitionIndex);
   if (!partition) return none(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);

@@ -7,6 +7,7 @@ import { Metadata } from '../../kafka/apis/metadata.ts';
 import { ErrorCode } from '../../kafka/errors.ts';
 import { ZERO_UUID } from '../../kafka/schema.ts';
 import { OPERATION, RESOURCE } from '../auth/acl.ts';
+import type { Mutations } from '../quotas.ts';
 import { handle, type RequestContext } from '../request.ts';
 import type { Topic } from '../storage/topics.ts';
 import { clusterOperations, topicOperations } from './authorized-operations.ts';
@@ -18,10 +19,13 @@ export const metadata = handle(Metadata, async (request, context) => {
   const { host, port } = broker.addressFor(client);
   const wanted = request.topics;
   const all = wanted === null || (version < ALL_TOPICS_BEFORE && wanted.length === 0);
+  // A client that asks for metadata does not know it is over a quota of changes: it has its topics, and waits afterwards.
+  const quota = broker.quotas.mutations(context, false);
   const topics = all
     ? visibleTopics(context).map((topic) => describe(topic, context, request.includeTopicAuthorizedOperations))
-    : await namedTopics(request, context);
+    : await namedTopics(request, quota, context);
   return {
+    throttleTimeMs: quota.throttleTimeMs(),
     brokers: [{ nodeId: broker.nodeId, host, port }],
     clusterId: broker.clusterId,
     controllerId: broker.nodeId,
@@ -36,9 +40,14 @@ interface Wanted {
   readonly includeTopicAuthorizedOperations: boolean;
 }
 
-async function namedTopics(request: Wanted, context: RequestContext) {
+async function namedTopics(request: Wanted, quota: Mutations, context: RequestContext) {
   const out = [];
+  const answered = new Set<string>();
   for (const { topicId, name: given } of request.topics ?? []) {
+    // As in Kafka each is told once, however often it is asked for.
+    const asked = `${topicId} ${given}`;
+    if (answered.has(asked)) continue;
+    answered.add(asked);
     // Java 4 asks by id with an empty name.
     const name = topicId === ZERO_UUID ? given : null;
     const known = name === null ? context.broker.topics.byId(topicId) : context.broker.topics.get(name);
@@ -47,12 +56,12 @@ async function namedTopics(request: Wanted, context: RequestContext) {
       out.push(failed(name, name === null ? topicId : ZERO_UUID, ErrorCode.TOPIC_AUTHORIZATION_FAILED));
     else if (known) out.push(describe(known, context, request.includeTopicAuthorizedOperations));
     else if (name === null) out.push(failed(null, topicId, ErrorCode.UNKNOWN_TOPIC_ID));
-    else out.push(await createOrFail(name, request, context));
+    else out.push(await createOrFail(name, request, quota, context));
   }
   return out;
 }
 
-async function createOrFail(name: string, request: Wanted, context: RequestContext) {
+async function createOrFail(name: string, request: Wanted, quota: Mutations, context: RequestContext) {
   const { broker, client } = context;
   if (!broker.topics.isLegalName(name)) return failed(name, ZERO_UUID, ErrorCode.INVALID_TOPIC_EXCEPTION);
   const mayCreate =
@@ -60,11 +69,8 @@ async function createOrFail(name: string, request: Wanted, context: RequestConte
     broker.authorizer.allowed(client, OPERATION.create, RESOURCE.topic, name);
   if (!(request.allowAutoTopicCreation && broker.config.own['auto.create.topics.enable'])) return failed(name, ZERO_UUID, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
   if (!mayCreate) return failed(name, ZERO_UUID, ErrorCode.TOPIC_AUTHORIZATION_FAILED);
-  // A client that asks for metadata does not know it is over a quota of changes: it has its topic, and waits afterwards.
-  const quota = broker.quotas.mutations(context, false);
   quota.charge(broker.config.own['num.partitions']);
   const { errorCode } = await broker.topics.autoCreate(name);
-  quota.throttleTimeMs();
   const topic = broker.topics.get(name);
   return topic
     ? describe(topic, context, request.includeTopicAuthorizedOperations)

@@ -8,15 +8,23 @@ import { ErrorCode } from '../../kafka/errors.ts';
 import { OPERATION, RESOURCE } from '../auth/acl.ts';
 import type { OffsetQuery } from '../coordinator/group-offsets.ts';
 import { handle, type RequestContext } from '../request.ts';
+import { Repeats } from './repeats.ts';
 
 const SEVERAL_GROUPS_SINCE = 8;
 
 export const offsetFetch = handle(OffsetFetch, (request, context) => {
   const { requireStable } = request;
   if (context.version >= SEVERAL_GROUPS_SINCE) {
+    const repeats = new Repeats();
     const groups = request.groups.map(({ groupId, memberId, memberEpoch, topics }) => {
       const errorCode = context.broker.groupState.refuseFetch(groupId, memberId, memberEpoch);
       const answer = offsetsOf(groupId, { topics, requireStable }, context);
+      // What is asked for by name costs the request as much as the answer.
+      if (topics === null)
+        repeats.count(
+          groupId,
+          answer.topics.reduce((sum, { partitions }) => sum + partitions.length, 0),
+        );
       return answer.errorCode === ErrorCode.NONE && errorCode !== ErrorCode.NONE ? { groupId, topics: [], errorCode } : { groupId, ...answer };
     });
     return { topics: [], errorCode: ErrorCode.NONE, groups };

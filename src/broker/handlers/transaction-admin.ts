@@ -8,14 +8,21 @@ import { WriteTxnMarkers } from '../../kafka/apis/write-txn-markers.ts';
 import { ErrorCode } from '../../kafka/errors.ts';
 import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
 import { handle } from '../request.ts';
+import { Repeats } from './repeats.ts';
 
-export const describeTransactions = handle(DescribeTransactions, (request, { broker, client }) => ({
-  transactionStates: request.transactionalIds.map((transactionalId) => {
+export const describeTransactions = handle(DescribeTransactions, (request, { broker, client }) => {
+  const repeats = new Repeats();
+  const transactionStates = request.transactionalIds.map((transactionalId) => {
     const known = broker.transactionState.describe(transactionalId);
+    repeats.count(
+      transactionalId,
+      known.topics.reduce((sum, { partitions }) => sum + partitions.length, 0),
+    );
     if (broker.authorizer.allowed(client, OPERATION.describe, RESOURCE.transactionalId, transactionalId)) return known;
     return { ...known, errorCode: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, transactionState: '', producerId: -1, producerEpoch: -1, topics: [] };
-  }),
-}));
+  });
+  return { transactionStates };
+});
 
 export const listTransactions = handle(ListTransactions, (request, { broker, client }) => {
   const found = broker.transactionState.list(request, broker.clock.now());

@@ -325,6 +325,35 @@ describe('a disk that refuses', () => {
     disk.crash();
     expect(contents(openLog({ disk }).log)).toEqual(upTo(6));
   });
+
+  test('healing waits for a slow disk without keeping anybody else waiting: the log can be read meanwhile, and takes nothing', async () => {
+    const { log, disk } = openLog();
+    fill(log, 2);
+    await log.sync();
+    fill(log, 2);
+    disk.failNext('sync', 'EIO');
+    await expect(log.sync()).rejects.toThrow(StorageError);
+    let release = (): void => {};
+    const datasync = disk.datasync.bind(disk);
+    disk.datasync = async (fd) => {
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      return datasync(fd);
+    };
+    let healed = false;
+    const healing = log.heal().then(() => {
+      healed = true;
+    });
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect([healed, contents(log)]).toEqual([false, upTo(4)]);
+    expect(() => fill(log, 1)).toThrow(/disk reported an error/);
+    release();
+    await healing;
+    disk.datasync = datasync;
+    fill(log, 1);
+    expect(contents(log)).toEqual(upTo(6));
+  });
 });
 
 describe('finding by time', () => {
