@@ -63,7 +63,7 @@ describe('regex_extractor', () => {
     expect(headers(base, 'none')).toEqual({});
   });
   test('only the first match counts; a group that took no part sets nothing', () => {
-    expect(headers({ ...base, regex: '(a)|(b)' }, 'ba')).toEqual({ two: 'b' });
+    expect(headers({ ...base, regex: '(a)|(b)' }, 'ba')).toStrictEqual({ two: 'b' });
   });
   test('types: default in any case, by class name, dates to milliseconds', () => {
     const millis = {

@@ -121,6 +121,11 @@ describe('penalty', () => {
     expect(await processor.deliver(BATCH)).toBe(0);
     down.add('k2');
     expect(await deliver()).toBe('k2 k1');
+    // Its second failure in a row, so it sits out four seconds.
+    await clock.advance(4000);
+    expect(await deliver()).toBe('k1');
+    await clock.advance(1);
+    expect(await deliver()).toBe('k2 k1');
   });
 
   test('when all have failed a delivery fails at once, until a penalty ends', async () => {
