@@ -1,6 +1,6 @@
 /**
  * `kafka-server-start.sh [-daemon] server.properties [--override k=v]*`: runs the broker in the foreground, or with
- * -daemon in the background with its output in logs/kafkaServer.out. The same program is forked by `flume-ng agent
+ * -daemon in the background, with its output in logs/kafkaServer.out and its log in logs/server.log. The same program is forked by `flume-ng agent
  * --broker` (cli/broker-process.ts), which then talks to it over IPC: `ready` with ports, `stop`.
  *
  * Ends on SIGTERM or SIGINT with a clean stop (exit 143 or 130), at once on the second signal; exit 1 when it cannot start.
@@ -40,19 +40,32 @@ function parse(words: readonly string[]): Call | null {
   return file === undefined ? null : { file, overrides, daemon };
 }
 
-/** Starts itself again in a session of its own and returns its process id. */
+/** Starts itself again in a session of its own and returns its process id. @throws AppError nothing can be written where logs belong */
 function runInBackground(words: readonly string[]): number | undefined {
   const home = resolve(fileURLToPath(import.meta.url), '../../..');
-  const dir = process.env.LOG_DIR ?? join(home, 'logs');
-  mkdirSync(dir, { recursive: true });
-  const out = openSync(join(dir, 'kafkaServer.out'), 'a');
+  const dir = resolve(process.env.LOG_DIR || join(home, 'logs'));
+  const out = consoleFile(dir);
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...words.filter((word) => word !== '-daemon')], {
     detached: true,
     stdio: ['ignore', out, out],
+    env: { ...process.env, LOG_DIR: dir },
   });
   child.unref();
   closeSync(out);
   return child.pid;
+}
+
+/** What the background broker prints; begun anew with each start, as Kafka does: server.log keeps what was before. */
+function consoleFile(dir: string): number {
+  try {
+    mkdirSync(dir, { recursive: true });
+    return openSync(join(dir, 'kafkaServer.out'), 'w');
+  } catch (error) {
+    throw new AppError('STORAGE', `cannot write logs in ${dir}: ${errorText(error)}`, {
+      fix: 'set LOG_DIR to a directory that this user may write in',
+      cause: error,
+    });
+  }
 }
 
 async function main(words: readonly string[]): Promise<void> {
@@ -70,10 +83,15 @@ async function main(words: readonly string[]): Promise<void> {
     process.exit(EXIT.failed);
   }
   if (call.daemon) {
-    runInBackground(words);
+    try {
+      runInBackground(words);
+    } catch (error) {
+      process.stderr.write(`${errorText(error)}${error instanceof AppError && error.fix ? `; ${error.fix}` : ''}\n`);
+      process.exit(EXIT.failed);
+    }
     return;
   }
-  const log = brokerLog((process.env.LOG_LEVEL ?? 'info').toLowerCase());
+  const log = brokerLog((process.env.LOG_LEVEL ?? 'info').toLowerCase(), process.env.LOG_DIR || undefined);
   let running: RunningBroker | undefined;
   let stopRequested = 0;
   const stop = (exitCode: number): void => {

@@ -159,7 +159,7 @@ export class DescriptorOutput implements LogOutput {
       this.#pendingBytes = 0;
       // A full disk may get room again; anything else (EPIPE, EIO of a closed terminal) is final.
       if (code !== 'ENOSPC' && code !== 'EDQUOT') this.#end();
-      if (!this.#saidWhy) this.#say(`log: cannot write to standard output (${code}); the agent runs on, further lines may be lost`);
+      if (!this.#saidWhy) this.#say(`log: cannot write to standard output (${code}); it runs on, further lines may be lost`);
       this.#saidWhy = true;
       return 0;
     }
@@ -190,8 +190,8 @@ export interface Rolling {
   readonly maxBytes: number;
   /** `flume.log.1` … `flume.log.<backups>` are kept. */
   readonly backups: number;
-  /** Roll at local midnight instead, to `flume.log.2018-11-06`; size and backups do not matter then. */
-  readonly daily?: boolean;
+  /** Roll at the end of the local day or hour instead, to `flume.log.2018-11-06` or `server.log.2018-11-06-09`; size and backups do not matter then. */
+  readonly every?: 'day' | 'hour';
 }
 
 const CHECK_EVERY_MS = 1_000;
@@ -200,6 +200,11 @@ const CHECK_EVERY_MS = 1_000;
 export function dayOf(ms: number): string {
   const date = new Date(ms);
   return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, '0')}-${String(date.getDate()).padStart(2, '0')}`;
+}
+
+/** The local date, with the hour where that is asked for, as `2018-11-06-09`. */
+function periodOf(ms: number, every: Rolling['every']): string {
+  return every === 'hour' ? `${dayOf(ms)}-${String(new Date(ms).getHours()).padStart(2, '0')}` : dayOf(ms);
 }
 
 /** A log file, opened at the first line, made anew when somebody moved or removed it. */
@@ -212,7 +217,7 @@ export class FileOutput implements LogOutput {
   #fd = -1;
   #inode = 0;
   #size = 0;
-  #day = '';
+  #period = '';
   #checkedAt = 0;
   #saidWhy = false;
   #lost = 0;
@@ -251,7 +256,7 @@ export class FileOutput implements LogOutput {
       this.#saidWhy = false;
     } catch (error) {
       this.#lost += linesIn(bytes);
-      if (!this.#saidWhy) this.#say(`log: cannot write ${this.file}: ${(error as Error).message}; the agent runs on without a log`);
+      if (!this.#saidWhy) this.#say(`log: cannot write ${this.file}: ${(error as Error).message}; it runs on without a log`);
       this.#saidWhy = true;
       this.#shut();
     }
@@ -266,7 +271,8 @@ export class FileOutput implements LogOutput {
       else this.#size = there.size;
     }
     if (this.#fd < 0) this.#open(now);
-    const due = this.#rolling.daily ? this.#day !== dayOf(now) : this.#size > 0 && this.#size + more > this.#rolling.maxBytes;
+    const { every } = this.#rolling;
+    const due = every ? this.#period !== periodOf(now, every) : this.#size > 0 && this.#size + more > this.#rolling.maxBytes;
     if (due) {
       this.#shut();
       this.#roll();
@@ -280,13 +286,13 @@ export class FileOutput implements LogOutput {
     const stat = fs.fstatSync(this.#fd);
     this.#inode = stat.ino;
     this.#size = stat.size;
-    this.#day = dayOf(stat.size > 0 ? stat.mtimeMs : now);
+    this.#period = periodOf(stat.size > 0 ? stat.mtimeMs : now, this.#rolling.every);
     this.#checkedAt = now;
   }
 
   #roll(): void {
-    if (this.#rolling.daily) {
-      fs.renameSync(this.file, `${this.file}.${this.#day}`);
+    if (this.#rolling.every) {
+      fs.renameSync(this.file, `${this.file}.${this.#period}`);
       return;
     }
     for (let i = this.#rolling.backups - 1; i >= 1; i--) {

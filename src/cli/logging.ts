@@ -101,7 +101,9 @@ export function createLogging(options: LoggingOptions): Logging {
   const file = path.resolve(options.cwd, properties['flume.log.dir'] ?? 'logs', properties['flume.log.file'] ?? 'flume.log');
   const toFile = setting.appenders.find((name) => name === 'LOGFILE' || name === 'DAILY');
   const stdout = setting.appenders.some((name) => name === 'console' || name === 'JSON') ? new DescriptorOutput(options.stdoutFd ?? 1, say) : undefined;
-  const rolled = toFile ? new FileOutput(file, { maxBytes: 100 * 1024 * 1024, backups: 10, daily: toFile === 'DAILY' }, say) : undefined;
+  const rolled = toFile
+    ? new FileOutput(file, { maxBytes: 100 * 1024 * 1024, backups: 10, ...(toFile === 'DAILY' && { every: 'day' as const }) }, say)
+    : undefined;
   if (toFile && setting.level !== 'silent' && !stdout) say(`Log: ${file} (-Dflume.root.logger=INFO,console shows it here instead)`);
 
   const destination = new Destination(

@@ -108,12 +108,29 @@ describe('files', () => {
     expect(fs.existsSync(path.join(dir, 'r.log.3'))).toBe(false);
     expect(output.lost).toBe(0);
   });
+  it('are rolled by hour where that is asked for', () => {
+    const file = path.join(dir, 'server.log');
+    let now = new Date(2018, 10, 6, 9, 59, 59).getTime();
+    const rolling = { maxBytes: 1, backups: 0, every: 'hour' } as const;
+    const output = new FileOutput(
+      file,
+      rolling,
+      (text) => said.push(text),
+      () => now,
+    );
+    output.write('old\n');
+    output.flush();
+    now += 2000;
+    output.write('new\n');
+    output.close();
+    expect([fs.readFileSync(`${file}.2018-11-06-09`, 'utf8'), fs.readFileSync(file, 'utf8'), said]).toEqual(['old\n', 'new\n', []]);
+  });
   it('are rolled by day with DAILY', () => {
     const file = path.join(dir, 'd.log');
     let now = new Date(2018, 10, 6, 23, 59).getTime();
     const output = new FileOutput(
       file,
-      { maxBytes: 1, backups: 0, daily: true },
+      { maxBytes: 1, backups: 0, every: 'day' },
       (text) => said.push(text),
       () => now,
     );
