@@ -33,9 +33,10 @@ export interface Committer {
 
 /** Whether this member may commit now: 0 or an error code. Commits without a generation are for groups without members, and for transactions. */
 export function refuseCommit(group: Group, { memberId, generation, instanceId, version }: Committer, transactional: boolean): number {
+  // Older producers name nobody, in groups of either protocol (as from Kafka 4 on).
+  if (transactional && generation < 0 && memberId === '' && instanceId === null) return ErrorCode.NONE;
   if (group.consumer) return refuseConsumerCommit(group.consumer, { memberId, generation }, { transactional, version });
   if (generation < 0 && group.state === 'Empty') return ErrorCode.NONE;
-  if (transactional && generation < 0 && memberId === '' && instanceId === null) return ErrorCode.NONE;
   const errorCode = refuseMember(group, memberId, instanceId);
   if (errorCode !== ErrorCode.NONE) return errorCode;
   if (generation !== group.generation) return ErrorCode.ILLEGAL_GENERATION;

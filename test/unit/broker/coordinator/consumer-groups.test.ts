@@ -303,6 +303,7 @@ describe('offsets', () => {
     expect(by('', -1)).toBe(E.UNKNOWN_MEMBER_ID);
     expect(c.d.txnCommit('g', 9, 1, { memberId: 'a', generation: 4 })).toBe(E.ILLEGAL_GENERATION);
     expect(c.d.txnCommit('g', 9, 1, { memberId: 'a', generation: 1 })).toBe(0);
+    expect(c.d.txnCommit('g', 9, 1)).toBe(0);
     const { groups } = c.d;
     expect([groups.refuseFetch('g', null, -1), groups.refuseFetch('g', 'a', 1), groups.refuseFetch('g', 'a', 2), groups.refuseFetch('g', 'x', 1)]).toEqual([
       0,

@@ -138,6 +138,20 @@ describe('upgrade', () => {
     expect(c.describe('g').members[0]!.assignment).toMatchObject({ topicPartitions: [{ partitions: [0, 1] }] });
   });
 
+  it('who says to hold what was assigned to another does not get it by that', () => {
+    const c = withTopic(2);
+    const [a] = classic(c, [[0, 1]]) as [string];
+    const { memberId: b } = c.d.join('g').reply!;
+    c.d.join('g', { memberId: b!, owned: { t: [1] } });
+    c.join('g', 'new');
+    const held = c.describe('g').members.map(({ memberId, assignment }) => [memberId, assignment.topicPartitions.flatMap(({ partitions }) => [...partitions])]);
+    expect(held).toEqual([
+      [a, [0, 1]],
+      [b, []],
+      ['new', []],
+    ]);
+  });
+
   it.each<[MigrationPolicy, boolean]>([
     ['disabled', false],
     ['downgrade', false],
