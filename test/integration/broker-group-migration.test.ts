@@ -236,7 +236,7 @@ test('member by member to the new protocol and back, with kill -9 in between', a
   await broker.kill();
   await broker.start(SETTINGS);
   await becomes(broker, 'consumer Stable 1+1');
-  expect(one.partitions).toHaveLength(2);
+  await eventually(() => one.partitions.length === 2, 'the members to share the partitions');
   const two = new NewMember(scene, 'two');
   await becomes(broker, 'consumer Stable 1+2');
   await scene.stop('b');
