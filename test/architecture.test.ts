@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -145,6 +146,35 @@ describe('files', () => {
       return !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(base) || /(^|-)(utils?|helpers?|common|manager|misc|impl|base)(-|$)/.test(base);
     });
     expect(bad.map(name)).toEqual([]);
+  });
+});
+
+describe('functions', () => {
+  /** As node:fs has it, and WebAssembly: their signatures are not ours. */
+  const FOREIGN = /^(read|_ZSTD_compress)$/;
+
+  /** What is too long or wants too much, as `file:line name`. */
+  function faultsOf(file: string, text: string): string[] {
+    const tree = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
+    const faults: string[] = [];
+    const lineAt = (position: number): number => tree.getLineAndCharacterOfPosition(position).line + 1;
+    const visit = (node: ts.Node): void => {
+      ts.forEachChild(node, visit);
+      if (!ts.isFunctionLike(node)) return;
+      const [from, to] = [lineAt(node.getStart(tree)), lineAt(node.end)];
+      const title = node.name?.getText(tree) ?? '';
+      const lines = 'body' in node && node.body ? to - from + 1 : 0;
+      if (lines > 60) faults.push(`${file}:${from} ${title} has ${lines} lines`);
+      if (node.parameters.length > 4 && !FOREIGN.test(title)) faults.push(`${file}:${from} ${title} has ${node.parameters.length} parameters`);
+    };
+    visit(tree);
+    return faults;
+  }
+
+  it('have at most 60 lines and 4 parameters', () => {
+    expect(sources.flatMap((file) => faultsOf(name(file), fs.readFileSync(file, 'utf8')))).toEqual([]);
+    expect(faultsOf('x.ts', 'const f = (a, b, c, d, e) => 1;')).toEqual(['x.ts:1  has 5 parameters']);
+    expect(faultsOf('x.ts', `class C { m() {${'\n'.repeat(60)}} }`)).toEqual(['x.ts:1 m has 61 lines']);
   });
 });
 

@@ -31,21 +31,7 @@ export function within([first, last]: Range, version: number): boolean {
   return version >= first && version <= last;
 }
 
-export type Kind =
-  | 'bool'
-  | 'int8'
-  | 'int16'
-  | 'int32'
-  | 'int64'
-  | 'uint16'
-  | 'uint32'
-  | 'float64'
-  | 'string'
-  | 'uuid'
-  | 'bytes'
-  | 'records'
-  | 'array'
-  | 'struct';
+export type Kind = 'bool' | 'int8' | 'int16' | 'int32' | 'int64' | 'float64' | 'string' | 'uuid' | 'bytes' | 'records' | 'array' | 'struct';
 
 /** What is known about a field; plain data, read by the compiler, the oracle of the tests and the drift digest. */
 export interface FieldSpec {
@@ -143,8 +129,6 @@ export const int8 = () => scalar('int8', 0);
 export const int16 = () => scalar('int16', 0);
 export const int32 = () => scalar('int32', 0);
 export const int64 = () => scalar('int64', 0);
-export const uint16 = () => scalar('uint16', 0);
-export const uint32 = () => scalar('uint32', 0);
 export const float64 = () => scalar('float64', 0);
 export const string = () => scalar('string', '');
 export const uuid = () => scalar('uuid', ZERO_UUID);

@@ -17,8 +17,6 @@ export { CodecError } from './codec/fault.ts';
 /** Codec numbers as in the attributes of a record batch. */
 export const CODECS = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
 export type CodecName = keyof typeof CODECS;
-/** Name by number; `undefined` for 5 … 7, which nobody defined. */
-export const CODEC_NAMES: readonly (CodecName | undefined)[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
 
 /** Smaller data is done on the loop: a trip to the pool costs more. */
 export const POOL_FROM = 16_384;

@@ -20,7 +20,16 @@ export function applyFilters(entry: TableValue, filters: readonly Filter[], find
     if (!value.includes(`\${${filter.name}[`)) continue;
     value = value.replace(filterPattern(filter.name), (written: string, _quote: string, key: string) => {
       try {
-        return filter.lookup(key) ?? unknownKey(filter.name, key, written, entry, findings);
+        const found = filter.lookup(key);
+        if (found !== null) return found;
+        findings.push({
+          code: 'config-filter-no-value',
+          severity: 'warning',
+          message: `config filter ${filter.name} has no value for "${key}"; ${written} stays as written`,
+          fix: `make ${key} known to ${filter.name}`,
+          where: entry.where,
+        });
+        return written;
       } catch (error) {
         const fix = (error instanceof AppError ? error.fix : undefined) ?? 'correct the filter; until then the text stays as written';
         findings.push({
@@ -35,17 +44,6 @@ export function applyFilters(entry: TableValue, filters: readonly Filter[], find
     });
   }
   return value === entry.value ? entry : { ...entry, value };
-}
-
-function unknownKey(name: string, key: string, written: string, entry: TableValue, findings: Finding[]): string {
-  findings.push({
-    code: 'config-filter-no-value',
-    severity: 'warning',
-    message: `config filter ${name} has no value for "${key}"; ${written} stays as written`,
-    fix: `make ${key} known to ${name}`,
-    where: entry.where,
-  });
-  return written;
 }
 
 function filterPattern(name: string): RegExp {

@@ -54,7 +54,7 @@ class AgentBuilder {
   async build(): Promise<void> {
     await this.#readFilters();
     const { agent } = this;
-    for (const name of this.#listed('channels')) agent.channels.set(name, await this.#component('channels', name, 'channel', this.#entries('channels', name)));
+    for (const name of this.#listed('channels')) agent.channels.set(name, await this.#component('channels', name, this.#entries('channels', name)));
     for (const name of this.#listed('sources')) agent.sources.set(name, await this.#source(name, this.#entries('sources', name)));
     for (const name of this.#listed('sinks')) agent.sinks.set(name, await this.#sink(name, this.#entries('sinks', name)));
     for (const name of this.#listed('sinkgroups')) agent.groups.set(name, await this.#group(name, this.#entries('sinkgroups', name)));
@@ -105,7 +105,7 @@ class AgentBuilder {
   async #readFilters(): Promise<void> {
     const filters: Filter[] = [];
     for (const name of this.#listed('configfilters')) {
-      const part = await this.#component('configfilters', name, 'configfilter', this.#entries('configfilters', name));
+      const part = await this.#component('configfilters', name, this.#entries('configfilters', name));
       if (runs(part) && this.#options.runFilters) {
         try {
           filters.push({ name, lookup: (part.spec as ConfigFilterSpec).create(part.config as never) });
@@ -120,9 +120,8 @@ class AgentBuilder {
 
   /** `all`: everything written for it, wiring included: a component of which only the wiring is written lacks its type. */
   async #component(
-    list: ListKey,
+    list: Exclude<ListKey, 'sinkgroups'>,
     name: string,
-    kind: Kind,
     entries: Entries,
     wiring: { all: Entries; keys: readonly string[] } = { all: entries, keys: [] },
   ): Promise<DraftPart> {
@@ -130,6 +129,8 @@ class AgentBuilder {
     const where = wiring.all.values().next().value?.where ?? this.#section.lists[list]?.where;
     const prefix = `${this.agent.name}.${list}.${name}.`;
     const commonKeys = ['type', ...wiring.keys];
+    // A list is named after what it lists.
+    const kind = list.slice(0, -1) as Kind;
     if (wiring.all.size > 0) return resolvePart({ kind, name, title, prefix, entries, where, commonKeys }, this.#options.catalog);
     const part: DraftPart = { name, type: '', label: title, prefix, spec: undefined, config: null, raw: {}, facts: {}, where, findings: [] };
     // A name with a comma is the list's fault and reported there.
@@ -153,7 +154,7 @@ class AgentBuilder {
     const chain = own.get('interceptors');
     own.delete('channels');
     own.delete('interceptors');
-    const part = await this.#component('sources', name, 'source', own, { all, keys: ['channels', 'interceptors', 'selector.type'] });
+    const part = await this.#component('sources', name, own, { all, keys: ['channels', 'interceptors', 'selector.type'] });
     const listed = splitList(`${part.prefix}channels`, channels);
     const findings = [...part.findings, ...listed.findings.map((finding) => ({ ...finding, component: part.label }))];
     const draft: DraftSource = {
@@ -212,7 +213,7 @@ class AgentBuilder {
     own.delete('channel');
     const channels = own.get('channels');
     own.delete('channels');
-    const part = await this.#component('sinks', name, 'sink', own, { all, keys: ['channel'] });
+    const part = await this.#component('sinks', name, own, { all, keys: ['channel'] });
     const channel: RawValue | undefined = all.get('channel');
     if (channels !== undefined) this.#channelsOfSink(part, channels, channel !== undefined);
     return { ...part, channel: undefined, channelWritten: channel };

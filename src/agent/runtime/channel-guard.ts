@@ -51,7 +51,7 @@ export class ChannelGuard {
       clock: base.clock,
       log: this.#log,
       create: () => {
-        const ctx: ComponentContext = contextFor(base, model.name, this.#log, this.supervised, this.extra);
+        const ctx: ComponentContext = contextFor(base, { name: model.name, log: this.#log, extra: this.extra }, this.supervised);
         return model.spec.create(model.config, { ...ctx, counters: this.counters });
       },
     });

@@ -18,14 +18,12 @@ export interface ContextBase {
 }
 
 /** The common part of a component's context, its reports wired to its supervisor. */
-export function contextFor(base: ContextBase, name: string, log: Logger, supervised: Supervised<Lifecycle>, extra: Record<string, number>): ComponentContext {
+export function contextFor(base: ContextBase, own: Pick<ComponentContext, 'name' | 'log' | 'extra'>, supervised: Supervised<Lifecycle>): ComponentContext {
   return {
-    name,
+    ...own,
     agent: base.agent,
-    log,
     clock: base.clock,
     home: base.home,
-    extra,
     degraded: (error) => supervised.degrade('component', error),
     healthy: () => supervised.heal('component'),
     failed: (error) => supervised.fail(error),

@@ -45,7 +45,7 @@ export class SinkUnit implements GroupMember {
       log: this.log,
       create: () => {
         if (this.#refusal !== undefined) throw this.#refusal.error;
-        const ctx = contextFor(base, model.name, this.log, this.supervised, this.extra);
+        const ctx = contextFor(base, { name: model.name, log: this.log, extra: this.extra }, this.supervised);
         return complete(
           model.spec.create(model.config, { ...ctx, counters: this.counters, serializer: (type, properties) => shop.serializer(type, properties) }),
         );

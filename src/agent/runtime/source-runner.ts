@@ -159,7 +159,7 @@ export class SourceRunner implements Output {
       onOptionalRefused: (channel, error) => this.#refusals.raise(error, `optional channel ${channel.name} goes without these events`),
     });
     const source = model.spec.create(model.config, {
-      ...contextFor(this.#base, model.name, log, this.supervised, this.extra),
+      ...contextFor(this.#base, { name: model.name, log, extra: this.extra }, this.supervised),
       output: this,
       counters: this.counters,
       deserializer: (type: string, properties: Readonly<Record<string, string>>, input: DeserializerInput): Deserializer =>

@@ -94,13 +94,7 @@ export function defaultFormatter(properties: Readonly<Record<string, string>>): 
     else if (text === undefined) to.bytes(bytes);
     else to.text(text(bytes));
   };
-  if (plain) {
-    return (_, cursor, to) => {
-      if (cursor.valueLength < 0) to.text(nullLiteral);
-      else to.bytes(cursor.data, cursor.valueAt, cursor.valueAt + cursor.valueLength);
-      to.text(lineSeparator);
-    };
-  }
+  if (plain) return valueFormatter(nullLiteral, lineSeparator);
   const headers = (cursor: RecordCursor, to: OutputBuffer): void => {
     if (cursor.headerCount === 0) return to.text('NO_HEADERS');
     for (const [i, [name, value]] of cursor.headers().entries()) {
@@ -136,6 +130,15 @@ export function defaultFormatter(properties: Readonly<Record<string, string>>): 
       next();
       field(to, cursor.value(), valueText);
     }
+    to.text(lineSeparator);
+  };
+}
+
+/** Values alone, as they are: what most people ask for, without a string or an object a record. */
+function valueFormatter(nullLiteral: string, lineSeparator: string): Formatter {
+  return (_, cursor, to) => {
+    if (cursor.valueLength < 0) to.text(nullLiteral);
+    else to.bytes(cursor.data, cursor.valueAt, cursor.valueAt + cursor.valueLength);
     to.text(lineSeparator);
   };
 }

@@ -24,9 +24,6 @@ const TransactionLogValue = message(
   },
 );
 
-/** All messages of the topic, for tools and tests. */
-export const transactionStateMessages = { TransactionLogKey, TransactionLogValue } as const;
-
 /** Index = the stored byte, value = the name that DescribeTransactions shows. */
 export const TRANSACTION_STATES = [
   'Empty',

@@ -43,8 +43,9 @@ function login(
   exchange: ScramExchange,
   user: string,
   password: string,
-  { header = 'n,,', binding = header, nonce: repeat = (whole: string) => whole, change = (text: string) => text } = {},
+  over: { header?: string; binding?: string; nonce?: (whole: string) => string; change?: (text: string) => string } = {},
 ): string | null {
+  const { header = 'n,,', binding = header, nonce: repeat = (whole) => whole, change = (text) => text } = over;
   const [hash, length] = mechanism === 'SCRAM-SHA-256' ? (['sha256', 32] as const) : (['sha512', 64] as const);
   const bare = `n=${user.replaceAll('=', '=3D').replaceAll(',', '=2C')},r=fyko+d2lbbFgONRv9qkxdawL`;
   const first = exchange.step(Buffer.from(header + bare))?.toString();
