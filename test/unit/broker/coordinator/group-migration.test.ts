@@ -242,6 +242,24 @@ describe('a classic member in a consumer group', () => {
     }
   });
 
+  it('that is static comes back under a new id and has what it had, without a rebalance', () => {
+    const c = withTopic(2);
+    c.join('g', 'new');
+    const before = rejoin(c, '', [], { instanceId: 'i' });
+    const { memberId } = c.describe('g').members.find(({ instanceId }) => instanceId === 'i')!;
+    c.beat('g', 'new', 1, { owned: ['t-0'] });
+    expect(rejoin(c, memberId, [], { instanceId: 'i' })).toEqual({ epoch: 2, has: [1] });
+    expect([before, c.state('g')]).toEqual([{ epoch: 2, has: [] }, 'Stable 2/2']);
+    for (const isRestarted of [false, true]) {
+      if (isRestarted) c.d.restart();
+      expect(rejoin(c, '', [], { instanceId: 'i' })).toEqual({ epoch: 2, has: [1] });
+      expect(c.d.heartbeat('g', memberId, 2, 'i')).toBe(E.FENCED_INSTANCE_ID);
+      expect(c.d.join('g', { memberId, instanceId: 'i' }).reply!.errorCode).toBe(E.FENCED_INSTANCE_ID);
+      expect(c.state('g')).toBe('Stable 2/2');
+    }
+    expect(c.d.join('g', { memberId: 'x', instanceId: 'j' }).reply!.errorCode).toBe(E.UNKNOWN_MEMBER_ID);
+  });
+
   it('leaves, also several at once and static ones by their instance', () => {
     const c = withTopic(3);
     c.join('g', 'new');
