@@ -9,7 +9,7 @@
  * As in Flume a new file begins with every interval, whether or not there are events. Unlike Flume no existing file is
  * ever written over: the next free number is taken. A file that somebody deleted is not written to any longer.
  */
-import { closeSync, constants, fdatasync, fstatSync, ftruncateSync, openSync, rmSync, statSync, writevSync } from 'node:fs';
+import { closeSync, constants, fdatasync, fstatSync, fsync, ftruncateSync, openSync, rmSync, statSync, writevSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Timer } from '../../lib/clock.ts';
@@ -27,6 +27,7 @@ const ROLLTIME_MANAGER = 'org.apache.flume.formatter.output.RollTimePathManager$
 const PARTS_PER_WRITE = 1024;
 
 const syncData = promisify(fdatasync);
+const syncAll = promisify(fsync);
 
 const properties = {
   'sink.directory': pathProperty({ required: true, doc: 'An existing directory for the files.' }),
@@ -66,6 +67,8 @@ interface OpenFile {
   readonly serializer: Serializer;
   length: number;
   closed: boolean;
+  /** Its name is on disk too. */
+  named: boolean;
 }
 
 class FileRoll implements Sink {
@@ -149,6 +152,7 @@ class FileRoll implements Sink {
     this.#syncing = true;
     try {
       await syncData(file.fd);
+      if (!file.named) await syncName(file);
     } catch (cause) {
       this.#cutBack(file, before);
       throw new DeliveryError(`cannot bring ${file.path} to disk: ${errorText(cause)}`, { fix: 'check the disk', cause });
@@ -199,7 +203,14 @@ class FileRoll implements Sink {
     let file: OpenFile;
     try {
       const name = this.#freeName(directory);
-      file = { path: name, fd: openSync(name, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o666), serializer, length: 0, closed: false };
+      file = {
+        path: name,
+        fd: openSync(name, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o666),
+        serializer,
+        length: 0,
+        closed: false,
+        named: false,
+      };
     } catch (cause) {
       this.#ctx.counters.ConnectionFailedCount++;
       const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
@@ -252,6 +263,17 @@ class FileRoll implements Sink {
     closeSync(file.fd);
     this.#ctx.counters.ConnectionClosedCount++;
   }
+}
+
+/** A file whose directory was not synced may be gone after a power cut, whatever is in it. */
+async function syncName(file: OpenFile): Promise<void> {
+  const fd = openSync(path.dirname(file.path), constants.O_RDONLY);
+  try {
+    await syncAll(fd);
+  } finally {
+    closeSync(fd);
+  }
+  file.named = true;
 }
 
 /** Names without the directory, a new one each call. */

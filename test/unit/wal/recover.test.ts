@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { readWhole } from '../../../src/lib/files.ts';
-import type { MemoryDisk } from '../../../src/lib/memory-disk.ts';
+import { type MemoryDisk, PowerLoss } from '../../../src/lib/memory-disk.ts';
 import { BatchView } from '../../../src/records/batch.ts';
 import { LogReader } from '../../../src/wal/reader.ts';
 import { GZIP_MAGIC0, hex, MAGIC1, TWO_BATCHES } from '../records/vectors.ts';
@@ -79,6 +79,29 @@ describe('a bad batch in the middle is put aside', () => {
     disk.crash();
     const again = openLog({ disk, clean: true });
     expect([again.damage, contents(again.log)]).toEqual([[], [...expected, '20:v20', '21:v21']]);
+  });
+
+  test('wherever the power fails meanwhile, its bytes are in the log or aside', async () => {
+    const bytesOf = (disk: MemoryDisk): string => {
+      const aside = disk.stat(`${DIR}/quarantine`) ? disk.readdir(`${DIR}/quarantine`).filter((name) => name.endsWith('.bad')) : [];
+      return [FIRST, ...aside.map((name) => `${DIR}/quarantine/${name}`)].map((file) => readWhole(disk, file)?.toString('latin1')).join('\n');
+    };
+    let cuts = 0;
+    for (let isThrough = false; !isThrough; cuts++) {
+      const disk = await closed(10);
+      disk.corrupt(FIRST, 3 * one + 70, 0x01);
+      const bad = (readWhole(disk, FIRST) as Buffer).toString('latin1', 3 * one, 4 * one);
+      disk.powerOffAt = disk.changes + 1 + cuts;
+      try {
+        openLog({ disk });
+        isThrough = true;
+      } catch (error) {
+        expect(error).toBeInstanceOf(PowerLoss);
+      }
+      disk.crash();
+      expect(bytesOf(disk).includes(bad), `after ${cuts} changes`).toBe(true);
+    }
+    expect(cuts).toBeGreaterThan(10);
   });
 
   test.each([
