@@ -268,7 +268,7 @@ export class LeanProducer implements Producer {
       this.#checkVersion(connection);
       if (this.#acks === 0) {
         connection.post(Produce, body);
-        for (const part of parts) this.#done(send, part, false);
+        for (const part of parts) this.#done(send, part, null);
         return;
       }
       const answer = await connection.call(Produce, body, { timeoutMs: timeoutMs + 1_000 });
@@ -302,7 +302,7 @@ export class LeanProducer implements Producer {
   #settle(send: Send, part: Part, answer: PartitionAnswer): void {
     const { errorCode } = answer;
     if (errorCode === ErrorCode.NONE || errorCode === ErrorCode.DUPLICATE_SEQUENCE_NUMBER) {
-      this.#done(send, part, true);
+      this.#done(send, part, answer.baseOffset);
       return;
     }
     const why = answer.errorMessage ?? errorMessage(errorCode);
@@ -319,7 +319,10 @@ export class LeanProducer implements Producer {
     }
   }
 
-  #done(send: Send, part: Part, isSent: boolean): void {
+  /** @param baseOffset null = nobody answers */
+  #done(send: Send, part: Part, baseOffset: number | null): void {
+    const base = baseOffset ?? -1;
+    if (send.records.stored) for (const [at, index] of part.indexes.entries()) send.records.stored(index, part.partition, base < 0 ? -1 : base + at);
     const key = `${part.topic}-${part.partition}`;
     const lane = send.lanes.get(key) as Lane;
     lane.shift();
@@ -327,7 +330,7 @@ export class LeanProducer implements Producer {
     const identity = this.#identity;
     if (identity !== undefined) identity.sequences.set(key, addSequence(identity.sequences.get(key) ?? 0, part.builder.count));
     // Without an answer nobody knows when the slab has left the process.
-    if (isSent) this.#release(part.builder);
+    if (baseOffset !== null) this.#release(part.builder);
   }
 
   /** Takes refused records out of a batch, or halves it until the one that is refused stands alone. */

@@ -20,6 +20,8 @@ export interface RecordSource {
   readonly count: number;
   /** Fills in record `index`; false leaves it out. May be asked more than once. */
   load(index: number, into: OutRecord): boolean;
+  /** Called for each record that is acknowledged; the offset is -1 where the broker does not tell it (acks=0). */
+  stored?(index: number, partition: number, offset: number): void;
 }
 
 /** A record that the broker will never take, set aside so that the others can be sent. */
