@@ -6,6 +6,8 @@ import { DescribeAcls } from '../kafka/apis/describe-acls.ts';
 import {
   type AclEntry,
   CODES,
+  checkAclOptions,
+  checkOperations,
   convenienceAcls,
   entriesOf,
   entryText,
@@ -42,15 +44,19 @@ async function list(cluster: Cluster, options: Options): Promise<void> {
   const wanted = resourcesOf(options);
   const principals = options.all('principal');
   const patterns = wanted.length === 0 ? [{ type: CODES.resource.ANY, name: null, patternType: patternOf(options, true) }] : wanted;
-  for (const pattern of patterns) {
-    for (const found of await describe(cluster, pattern)) {
-      const entries = found.entries.filter(({ principal }) => principals.length === 0 || principals.includes(principal));
-      if (entries.length === 0) continue;
-      if (principals.length > 0) out(`ACLs for principal \`${principals.join('`, `')}\`\n`);
-      out(`Current ACLs for resource \`${patternText(found.pattern)}\`: \n ${entries.map((entry) => `\t${entryText(entry)}`).join('\n ')} \n\n`);
+  const found = [];
+  for (const pattern of patterns) found.push(...(await describe(cluster, pattern)));
+  for (const principal of principals.length === 0 ? [undefined] : principals) {
+    if (principal !== undefined) out(`ACLs for principal \`${principal}\`\n`);
+    for (const { pattern, entries } of found) {
+      const shown = entries.filter((entry) => principal === undefined || entry.principal === principal);
+      if (shown.length > 0) out(`Current ACLs for resource \`${patternText(pattern)}\`: \n ${listing(shown)} \n\n`);
     }
   }
 }
+
+/** One below the other, as the tool prints rules. */
+const listing = (entries: readonly AclEntry[]): string => entries.map((entry) => `\t${entryText(entry)}`).join('\n');
 
 function rulesOf(options: Options): { pattern: Pattern; entries: AclEntry[] }[] {
   const easy = convenienceAcls(options);
@@ -68,9 +74,13 @@ async function add(cluster: Cluster, options: Options): Promise<void> {
   if (patternType !== CODES.pattern.LITERAL && patternType !== CODES.pattern.PREFIXED) {
     throw new UsageFault(`A '--resource-pattern-type' value of '${options.get('resource-pattern-type')}' is not valid when adding acls.`);
   }
-  for (const { pattern, entries } of rulesOf(options)) {
+  const rules = rulesOf(options);
+  for (const { pattern, entries } of rules) {
     if (entries.length === 0) throw new UsageFault('You must specify one of: --allow-principal, --deny-principal when trying to add ACLs.');
-    out(`Adding ACLs for resource \`${patternText(pattern)}\`: \n ${entries.map((entry) => `\t${entryText(entry)}`).join('\n ')} \n\n`);
+    checkOperations(pattern, entries);
+  }
+  for (const { pattern, entries } of rules) {
+    out(`Adding ACLs for resource \`${patternText(pattern)}\`: \n ${listing(entries)} \n\n`);
     const { results } = await cluster.ask(CreateAcls, {
       creations: entries.map((entry) => ({
         resourceType: pattern.type,
@@ -98,7 +108,7 @@ async function confirmed(options: Options, question: string): Promise<boolean> {
 
 async function remove(cluster: Cluster, options: Options): Promise<void> {
   for (const { pattern, entries } of rulesOf(options)) {
-    const shown = entries.map((entry) => `\t${entryText(entry)}`).join('\n ');
+    const shown = listing(entries);
     const question =
       entries.length === 0
         ? `Are you sure you want to delete all ACLs for resource filter \`${filterText(pattern)}\`? (y/n)`
@@ -130,6 +140,7 @@ await runTool({
     const actions = (['list', 'add', 'remove'] as const).filter((name) => options.has(name));
     const action = actions[0];
     if (action === undefined || actions.length > 1) throw new UsageFault('Command must include exactly one action: --list, --add, --remove. ');
+    checkAclOptions(options, action);
     try {
       return await withCluster(
         options,

@@ -7,12 +7,13 @@ import { describeEntity } from './kafka-tool/config-description.ts';
 import { type ConfigJob, ConfigRefusal, entitiesOf, TYPES } from './kafka-tool/config-entities.ts';
 import { type Options, type ToolOption, UsageFault } from './kafka-tool/options.ts';
 import { err, WireError } from './kafka-tool/output.ts';
-import { BOOTSTRAP, COMMAND_CONFIG, runTool, withCluster, ZOOKEEPER } from './kafka-tool/tool.ts';
+import { BOOTSTRAP, COMMAND_CONFIG, ELSEWHERE, runTool, withCluster, ZOOKEEPER } from './kafka-tool/tool.ts';
 
 const OPTIONS: readonly ToolOption[] = [
   BOOTSTRAP,
   COMMAND_CONFIG,
   ZOOKEEPER,
+  ...ELSEWHERE,
   { name: 'alter', doc: 'Alter the configuration for the entity.' },
   { name: 'describe', doc: 'List configs for the given entity.' },
   {
@@ -46,11 +47,35 @@ const OPTIONS: readonly ToolOption[] = [
   { name: 'group', value: 'String', doc: 'The name of a group.' },
 ];
 
+/** @throws UsageFault entities that cannot be named together, or not so */
+function checkEntities(options: Options, entities: ConfigJob['entities']): void {
+  const types = entities.map(({ type }) => type);
+  const refuse = (message: string): never => {
+    throw new UsageFault(message, { brief: true });
+  };
+  const twice = types.filter((type, i) => types.indexOf(type) !== i);
+  if (twice.length > 0) refuse(`Duplicate entity type(s) specified: ${[...new Set(twice)].join(',')}`);
+  if (types.length > 1 && types.some((type) => type !== 'users' && type !== 'clients')) {
+    refuse("Only 'users' and 'clients' entity types may be specified together");
+  }
+  const general = ['entity-type', 'entity-name', 'entity-default'].some((name) => options.has(name));
+  if (general && types.length > options.all('entity-type').length)
+    refuse('--entity-{type,name,default} should not be used in conjunction with specific entity flags');
+  for (const { type, name } of entities) {
+    if ((type === 'brokers' || type === 'broker-loggers') && name !== undefined && name !== '' && !/^\d+$/.test(name)) {
+      refuse(`The entity name for ${type} must be a valid integer broker id, but it is: ${name}`);
+    }
+  }
+}
+
 /** @throws UsageFault as Kafka's ConfigCommandOptions.checkArgs */
 function checkOptions(options: Options): ConfigJob['entities'] {
   const actions = ['describe', 'alter'].filter((name) => options.has(name));
   if (actions.length !== 1) throw new UsageFault('Command must include exactly one action: --describe, --alter');
-  options.exclude('alter', 'describe');
+  options.onlyWith(options.has('alter') ? 'alter' : 'describe', [
+    [['add-config', 'add-config-file', 'delete-config'], ['alter']],
+    [['all'], ['describe']],
+  ]);
   const entities = entitiesOf(options);
   const first = entities[0];
   if (first === undefined) throw new UsageFault('At least one entity type must be specified', { brief: true });
@@ -60,6 +85,7 @@ function checkOptions(options: Options): ConfigJob['entities'] {
       throw new UsageFault(`Invalid entity type ${type}, the entity type must be one of ${[...TYPES.keys()].join(', ')} ${kind}`, { brief: true });
     }
   }
+  checkEntities(options, entities);
   if (options.has('alter')) {
     if (!['add-config', 'add-config-file', 'delete-config'].some((name) => options.has(name))) {
       throw new UsageFault('At least one of --add-config, --add-config-file, or --delete-config must be specified with --alter', { brief: true });

@@ -4,6 +4,7 @@
  * old consumer took, is passed over.
  */
 import type { ConsumerConfig } from '../kafka/client/settings.ts';
+import { ErrorCode } from '../kafka/errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { errorText, ProtocolError } from '../lib/errors.ts';
 import { type Formatter, formatterOf, OutputBuffer } from './kafka-tool/message-formatters.ts';
@@ -146,42 +147,49 @@ async function readerFor(options: Options, settings: Readonly<Record<string, str
   return new GroupConsumer({ bootstrap, config, topics, clientId: 'console-consumer', clock: systemClock, onTrouble });
 }
 
-/** Prints until there is an end to it; the number of records. */
-async function pump(
-  reader: Reader,
-  show: Formatter,
-  { options, signal, commits }: { options: Options; signal: AbortSignal; commits: boolean },
-): Promise<number> {
+interface Course {
+  readonly options: Options;
+  readonly signal: AbortSignal;
+  readonly commits: boolean;
+  /** Records handed to the formatter. */
+  count: number;
+}
+
+/** Prints until there is an end to it. @throws Error a record cannot be shown; those before it are */
+async function pump(reader: Reader, show: Formatter, course: Course): Promise<void> {
+  const { options, signal, commits } = course;
   const max = options.int('max-messages', -1);
   const timeoutMs = options.int('timeout-ms', -1);
   const buffer = new OutputBuffer();
   const skipErrors = options.has('skip-message-on-error');
-  let count = 0;
   let lastCommit = Date.now();
-  while (!signal.aborted && (max < 0 || count < max)) {
+  while (!signal.aborted && (max < 0 || course.count < max)) {
     if (!(await reader.wait(timeoutMs < 0 ? COMMIT_MS : timeoutMs, signal)) && timeoutMs >= 0 && !signal.aborted) {
       logLine('ERROR', 'Error processing message, terminating consumer process: ', CLASS);
       err('org.apache.kafka.common.errors.TimeoutException\n');
       break;
     }
     if (signal.aborted) break;
-    count += reader.drain(max < 0 ? BATCH : Math.min(BATCH, max - count), (partition, cursor) => {
-      try {
-        show(partition, cursor, buffer);
-      } catch (error) {
-        if (!skipErrors) throw error;
-        logLine('ERROR', `Error processing message, skipping this message: ${errorText(error)}`, CLASS);
-      }
-    });
-    const bytes = buffer.take();
-    if (bytes.length > 0 && !process.stdout.write(bytes)) await new Promise((resolve) => process.stdout.once('drain', resolve));
+    try {
+      reader.drain(max < 0 ? BATCH : Math.min(BATCH, max - course.count), (partition, cursor) => {
+        course.count++;
+        try {
+          show(partition, cursor, buffer);
+        } catch (error) {
+          if (!skipErrors) throw error;
+          logLine('ERROR', `Error processing message, skipping this message: ${errorText(error)}`, CLASS);
+        }
+      });
+    } finally {
+      const bytes = buffer.take();
+      if (bytes.length > 0 && !process.stdout.write(bytes)) await new Promise((resolve) => process.stdout.once('drain', resolve));
+    }
     if (commits) reader.allSafe();
     if (commits && Date.now() - lastCommit >= COMMIT_MS) {
       lastCommit = Date.now();
       await reader.commit();
     }
   }
-  return count;
 }
 
 async function run(options: Options): Promise<number> {
@@ -194,7 +202,8 @@ async function run(options: Options): Promise<number> {
   let fatal: Error | undefined;
   const reader = await readerFor(options, settings, (error) => {
     if (error === undefined) return;
-    if (error instanceof ProtocolError && FINAL.has(error.wireCode)) {
+    const isFinal = error instanceof ProtocolError && (FINAL.has(error.wireCode) || settings['auto.offset.reset'] === 'none');
+    if (isFinal) {
       fatal = error;
       stopping.abort();
     } else if (error.message !== said) {
@@ -207,11 +216,15 @@ async function run(options: Options): Promise<number> {
     stopping.abort();
   };
   process.once('SIGINT', () => stop(130)).once('SIGTERM', () => stop(143));
-  reader.start();
+  const topic = options.get('topic');
+  // No broker has such a topic, nor makes one: there is nothing to wait for.
+  const badName = topic !== undefined && !/^(?!\.{1,2}$)[\w.-]{1,249}$/.test(topic);
+  if (!badName) reader.start();
   const commits = settings['group.id'] !== undefined && settings['enable.auto.commit'] !== 'false';
-  let count = 0;
+  const course: Course = { options, signal: stopping.signal, commits, count: 0 };
   try {
-    count = await pump(reader, show, { options, signal: stopping.signal, commits });
+    if (badName) throw new WireError(ErrorCode.INVALID_TOPIC_EXCEPTION, `Invalid topics: [${topic}]`);
+    await pump(reader, show, course);
   } catch (error) {
     fatal = error as Error;
   }
@@ -221,7 +234,7 @@ async function run(options: Options): Promise<number> {
     err(`${fatal instanceof WireError ? fatal.javaText : fatal.message}\n`);
     exitCode = 1;
   }
-  err(`Processed a total of ${count} messages\n`);
+  err(`Processed a total of ${course.count} messages\n`);
   if (options.has('enable-systest-events')) out('shutdown_complete\n');
   return exitCode;
 }

@@ -123,23 +123,27 @@ class LineSender {
   }
 }
 
-/** Reads lines of stdin, as text, without their ends; `\r\n` counts as one. */
+/** Reads lines of stdin, as text, without their ends: `\n`, `\r\n`, or `\r` alone, as Java's BufferedReader. */
 async function* stdinChunks(): AsyncGenerator<string[]> {
   let rest = '';
   const decoder = new TextDecoder();
   for await (const chunk of process.stdin) {
-    const lines = (rest + decoder.decode(chunk as Buffer, { stream: true })).split('\n');
-    rest = lines.pop() as string;
-    yield lines.map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
+    const text = rest + decoder.decode(chunk as Buffer, { stream: true });
+    // What ends in \r may go on with \n.
+    const end = text.endsWith('\r') ? text.length - 1 : text.length;
+    const lines = text.slice(0, end).split(/\r\n|[\r\n]/);
+    rest = (lines.pop() as string) + text.slice(end);
+    yield lines;
   }
   rest += decoder.decode();
-  if (rest !== '') yield [rest];
+  if (rest !== '') yield [rest.replace(/\r$/, '')];
 }
 
 async function run(options: Options): Promise<number> {
-  const missing = options.has('bootstrap-server') || options.has('broker-list') || options.has('zookeeper') ? [] : ['bootstrap-server'];
+  if (!['bootstrap-server', 'broker-list', 'zookeeper'].some((name) => options.has(name)))
+    throw new UsageFault('Missing required option(s) [bootstrap-server]');
   if (!options.has('topic')) throw new UsageFault('Missing required argument "[topic]"');
-  if (missing.length > 0) throw new UsageFault('Missing required option(s) [bootstrap-server]');
+  for (const { name, value } of OPTIONS) if (value === 'Integer') options.int(name, 0);
   const reader = options.get('line-reader');
   if (reader !== undefined && !/(^|\.|\$)LineMessageReader$/.test(reader)) throw new UsageFault(`java.lang.ClassNotFoundException: ${reader}`, { brief: true });
   const read = lineReader(await settingsOf(options, 'reader-config', [...options.all('property'), ...options.all('reader-property')]));
@@ -173,6 +177,7 @@ async function run(options: Options): Promise<number> {
 await runTool({
   purpose: 'This tool helps to read data from standard input and publish it to Kafka.',
   options: OPTIONS,
+  helpWithoutWords: false,
   run: async (options) => {
     try {
       return await run(options);

@@ -7,7 +7,7 @@ import type { Cluster } from './kafka-tool/cluster.ts';
 import { describeGroups, printError } from './kafka-tool/group-description.ts';
 import { listGroups } from './kafka-tool/group-state.ts';
 import { columns, javaError } from './kafka-tool/java-text.ts';
-import { checkReset, ResetFault, resetOffsets } from './kafka-tool/offset-reset.ts';
+import { checkReset, dryRunWarning, ResetFault, resetOffsets } from './kafka-tool/offset-reset.ts';
 import { type Options, type ToolOption, UsageFault } from './kafka-tool/options.ts';
 import { err, out, WireError } from './kafka-tool/output.ts';
 import { byTopic, type TopicPartition } from './kafka-tool/partition-offsets.ts';
@@ -61,8 +61,7 @@ const TYPES = ['Consumer', 'Classic'];
 function filterOf(text: string | undefined, valid: readonly string[], what: string): ReadonlySet<string> | null {
   if (text === undefined || text.trim() === '') return null;
   const words = text.split(',').map((word) => valid.find((one) => one.toLowerCase() === word.trim().toLowerCase()));
-  if (words.includes(undefined))
-    throw new UsageFault(`Invalid ${what} list '${text}'. Valid ${what.replace(/s?$/, 's')} are: ${valid.join(', ')}`, { brief: true });
+  if (words.includes(undefined)) throw new UsageFault(`Invalid ${what} list '${text}'. Valid ${what.replace(/s?$/, 's')} are: ${valid.join(', ')}`);
   return new Set(words as string[]);
 }
 
@@ -162,16 +161,21 @@ function checkOptions(options: Options): Action {
   const forms = ['members', 'offsets', 'state'].filter((name) => options.has(name));
   if (action === 'describe' && forms.length > 1) throw new UsageFault('Option [describe] takes at most one of these options: [members], [offsets], [state]');
   if (action === 'describe' && options.get('state') !== undefined) throw new UsageFault('Option [describe] does not take a value for [state]');
-  if (action === 'list')
-    for (const other of ['group', 'all-groups', 'topic'])
-      if (options.has(other)) throw new UsageFault(`Option "[${other}]" can't be used with option "[list]"`);
+  options.int('timeout', 5_000);
   if (action === 'delete' && options.has('topic')) throw new UsageFault('The consumer does not support topic-specific offset deletion from a consumer group.');
   if (action === 'delete-offsets' && !(options.has('group') && options.has('topic')))
     throw new UsageFault('Option [delete-offsets] takes the following options: [group], [topic]');
   if (action === 'reset-offsets') {
-    const warning = checkReset(options);
+    const warning = dryRunWarning(options);
     if (warning !== undefined) err(`${warning}\n`);
+    checkReset(options);
   }
+  options.exclude('group', 'all-groups');
+  options.onlyWith(action, [
+    [['group'], ['describe', 'delete', 'reset-offsets', 'delete-offsets']],
+    [['all-groups'], ['describe', 'delete', 'reset-offsets']],
+    [['topic'], ['delete', 'reset-offsets', 'delete-offsets']],
+  ]);
   return action;
 }
 

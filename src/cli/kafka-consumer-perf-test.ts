@@ -111,6 +111,7 @@ async function consume(consumer: GroupConsumer, options: Options, counts: Counts
 }
 
 async function run(options: Options): Promise<number> {
+  bootstrapOf(options, new UsageFault('Missing required option(s) [bootstrap-server]'));
   options.require('topic', 'messages');
   const counts: Counts = { bytes: 0, messages: 0, joinMs: 0 };
   const detailed = options.has('show-detailed-stats');
@@ -135,4 +136,4 @@ async function run(options: Options): Promise<number> {
   return 0;
 }
 
-await runTool({ purpose: 'This tool is used to verify the consumer performance.', options: OPTIONS, run });
+await runTool({ purpose: 'This tool is used to verify the consumer performance.', options: OPTIONS, helpWithoutWords: false, run });

@@ -53,7 +53,7 @@ type Filter = (item: TopicPartition) => boolean;
 /** One `topic:partitions` of `--topic-partitions`; the upper bound of a range is excluded. */
 function partitionFilter(text: string): Filter {
   const found = /^([^:,]*)(?::(?:(\d*)-(\d*)|(\d+)))?$/.exec(text);
-  if (found === null) throw new Refusal(`Invalid rule: ${text}`);
+  if (found === null) throw new Refusal(`Invalid rule specification: ${text}`);
   const [, topic, low, high, exact] = found;
   const matches = topicFilter(topic === '' ? undefined : topic);
   return (item) => {

@@ -7,12 +7,13 @@ import { javaError } from './kafka-tool/java-text.ts';
 import { type Options, type ToolOption, UsageFault } from './kafka-tool/options.ts';
 import { err, out } from './kafka-tool/output.ts';
 import { byTopic, type TopicPartition } from './kafka-tool/partition-offsets.ts';
-import { BOOTSTRAP, COMMAND_CONFIG, runTool, withCluster } from './kafka-tool/tool.ts';
+import { BOOTSTRAP, COMMAND_CONFIG, runTool, withCluster, ZOOKEEPER } from './kafka-tool/tool.ts';
 
 const OPTIONS: readonly ToolOption[] = [
   BOOTSTRAP,
   { ...COMMAND_CONFIG, name: 'admin.config' },
   COMMAND_CONFIG,
+  ZOOKEEPER,
   {
     name: 'election-type',
     value: 'election type',
@@ -69,7 +70,7 @@ await runTool({
   purpose: 'This tool attempts to elect a new leader for a set of topic partitions.',
   options: OPTIONS,
   run: async (options) => {
-    const missing = ['bootstrap-server', 'election-type'].filter((name) => !options.has(name));
+    const missing = ['bootstrap-server', 'election-type'].filter((name) => !options.has(name) && !(name === 'bootstrap-server' && options.has('zookeeper')));
     if (missing.length > 0) throw fault(`Missing required option(s): ${missing.join(', ')}`);
     const kind = options.get('election-type')?.toLowerCase();
     if (kind !== 'preferred' && kind !== 'unclean')

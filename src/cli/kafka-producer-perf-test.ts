@@ -2,7 +2,8 @@
  * `kafka-producer-perf-test.sh`: sends records at full or limited speed and says how long they took
  * (org.apache.kafka.tools.ProducerPerformance 3.9). Latency is from handing a record over until its batch is acknowledged.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { OutRecord, Producer } from '../kafka/client/records.ts';
 import { systemClock } from '../lib/clock.ts';
 import { Latencies } from './kafka-tool/latencies.ts';
@@ -48,11 +49,14 @@ function payloads(options: Options): (index: number) => Buffer {
   const file = options.get('payload-file');
   if (file !== undefined) {
     const delimiter = (options.get('payload-delimiter') ?? '\\n').replaceAll('\\n', '\n').replaceAll('\\t', '\t');
+    out(`Reading payloads from: ${resolve(file)}\n`);
+    if (!existsSync(file)) throw fault(`File does not exist or empty file provided: ${file}`);
     const list = readFileSync(file, 'utf8')
       .split(delimiter)
       .filter((text) => text !== '')
       .map((text) => Buffer.from(text));
     if (list.length === 0) throw fault(`File does not exist or empty file provided: ${file}`);
+    out(`Number of messages read: ${list.length}\n`);
     return () => list[Math.floor(Math.random() * list.length)] as Buffer;
   }
   const size = options.int('record-size', 0);
@@ -150,6 +154,7 @@ async function producersFor(
 async function run(options: Options): Promise<number> {
   for (const name of NEEDED) if (!options.has(name)) throw fault(`argument --${name} is required`);
   if (!options.has('producer-props') && !options.has('producer.config')) throw fault('Either --producer-props or --producer.config must be specified.');
+  for (const pair of options.all('producer-props')) if (!/^[^=]+=/.test(pair)) throw new UsageFault(`Invalid property: ${pair}`, { brief: true });
   const payload = payloads(options);
   const settings: Record<string, string> = {
     'client.id': 'perf-producer-client',

@@ -19,6 +19,9 @@ const TOOLS: Readonly<Record<string, () => Promise<unknown>>> = {
   ClusterTool: () => import('./kafka-cluster.ts'),
   ProducerPerformance: () => import('./kafka-producer-perf-test.ts'),
   ConsumerPerformance: () => import('./kafka-consumer-perf-test.ts'),
+  VerifiableProducer: () => import('./kafka-verifiable-producer.ts'),
+  VerifiableConsumer: () => import('./kafka-verifiable-consumer.ts'),
+  FeatureCommand: () => import('./kafka-features.ts'),
   StorageTool: () => import('./kafka-storage.ts'),
   Kafka: () => import('./kafka-server-start.ts'),
 };

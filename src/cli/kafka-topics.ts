@@ -7,7 +7,7 @@
 import { type Options, type ToolOption, UsageFault } from './kafka-tool/options.ts';
 import { BOOTSTRAP, BROKER_LIST, COMMAND_CONFIG, runTool, withCluster, ZOOKEEPER } from './kafka-tool/tool.ts';
 import { runTopicAction } from './kafka-tool/topic-actions.ts';
-import { describeTopics } from './kafka-tool/topic-description.ts';
+import { describeTopics, PARTITION_FILTERS } from './kafka-tool/topic-description.ts';
 
 const OPTIONS: readonly ToolOption[] = [
   BOOTSTRAP,
@@ -66,20 +66,18 @@ function checkOptions(options: Options): (typeof ACTIONS)[number] {
   if (options.has('replica-assignment')) {
     options.exclude('replica-assignment', ...(action === 'create' ? ['partitions'] : []), 'replication-factor');
   }
-  const only: readonly (readonly [string, readonly string[]])[] = [
-    ['if-exists', ['alter', 'delete', 'describe']],
-    ['if-not-exists', ['create']],
-    ['exclude-internal', ['list', 'describe']],
-    ['topics-with-overrides', ['describe']],
-    ['under-replicated-partitions', ['describe']],
-    ['unavailable-partitions', ['describe']],
-    ['under-min-isr-partitions', ['describe']],
-    ['at-min-isr-partitions', ['describe']],
-    ['replication-factor', ['create', ...(legacy ? ['alter'] : [])]],
-  ];
-  for (const [name, allowed] of only) {
-    if (options.has(name) && !allowed.includes(action)) throw new UsageFault(`Option "[${action}]" can't be used with option "[${name}]"`);
-  }
+  options.onlyWith(action, [
+    [
+      ['config', 'delete-config', 'partitions', 'replica-assignment'],
+      ['create', 'alter'],
+    ],
+    [['replication-factor'], legacy ? ['create', 'alter'] : ['create']],
+    [[...PARTITION_FILTERS, 'topics-with-overrides'], ['describe']],
+    [['if-exists'], ['alter', 'delete', 'describe']],
+    [['if-not-exists'], ['create']],
+    [['exclude-internal'], ['list', 'describe']],
+  ]);
+  for (const name of PARTITION_FILTERS) options.exclude(name, 'topics-with-overrides');
   return action;
 }
 

@@ -138,10 +138,13 @@ async function abort(cluster: Cluster, options: Options): Promise<void> {
     coordinatorEpoch: options.int('coordinator-epoch', -1),
   };
   if (options.has('start-offset') === options.has('producer-id')) {
-    throw fault(
+    throw new Refusal(
       'The transaction to abort must be identified either with --start-offset (for brokers on 3.0 or above) or with --producer-id, --producer-epoch, and --coordinator-epoch (for older brokers)',
     );
   }
+  // A marker that lacks one of these would be taken for another producer's.
+  for (const name of ['producer-epoch', 'coordinator-epoch'])
+    if (options.has('producer-id') && !options.has(name)) throw new Refusal(`Missing required argument --${name}`);
   if (options.has('start-offset')) {
     const start = options.int('start-offset', 0);
     const open = (await producersOf(cluster, [target])).find((p) => p.currentTxnStartOffset === start);

@@ -1,6 +1,6 @@
 /** The options of kafka-acls, and the resources and rules they stand for. Numbers are those of the ACL requests (KIP-140). */
 import { type Options, type ToolOption, UsageFault } from './options.ts';
-import { BOOTSTRAP, COMMAND_CONFIG, ZOOKEEPER } from './tool.ts';
+import { BOOTSTRAP, COMMAND_CONFIG, ELSEWHERE, ZOOKEEPER } from './tool.ts';
 
 export const CODES = {
   resource: { ANY: 1, TOPIC: 2, GROUP: 3, CLUSTER: 4, TRANSACTIONAL_ID: 5, DELEGATION_TOKEN: 6, USER: 7 },
@@ -44,6 +44,9 @@ export const OPTIONS: readonly ToolOption[] = [
   BOOTSTRAP,
   COMMAND_CONFIG,
   ZOOKEEPER,
+  ...ELSEWHERE,
+  { name: 'authorizer', value: 'String: authorizer', doc: 'Not needed any more; accepted from older command lines.' },
+  text('authorizer-properties', 'As --zookeeper: zookeeper.connect is not needed any more.'),
   { name: 'add', doc: 'Indicates you are trying to add ACLs.' },
   { name: 'remove', doc: 'Indicates you are trying to remove ACLs.' },
   { name: 'list', doc: 'List ACLs for the specified resource, or all.' },
@@ -98,10 +101,9 @@ function resourcesGiven(options: Options): boolean {
 export function resourcesOf(options: Options): Pattern[] {
   const patternType = patternOf(options, false);
   const of = (option: string, type: number): Pattern[] => options.all(option).map((name) => ({ type, name: name.trim(), patternType }));
-  const cluster = options.has('cluster') || (options.has('idempotent') && !options.has('producer'));
   return [
     ...of('topic', CODES.resource.TOPIC),
-    ...(cluster ? [{ type: CODES.resource.CLUSTER, name: 'kafka-cluster', patternType: CODES.pattern.LITERAL }] : []),
+    ...(options.has('cluster') ? [{ type: CODES.resource.CLUSTER, name: 'kafka-cluster', patternType: CODES.pattern.LITERAL }] : []),
     ...of('group', CODES.resource.GROUP),
     ...of('transactional-id', CODES.resource.TRANSACTIONAL_ID),
     ...of('delegation-token', CODES.resource.DELEGATION_TOKEN),
@@ -109,19 +111,49 @@ export function resourcesOf(options: Options): Pattern[] {
   ];
 }
 
+/** Operations that make sense on a kind of resource (Kafka's AclEntry; All goes with each); groups as of 4.x. */
+const SUPPORTED: Readonly<Record<number, readonly string[]>> = {
+  [CODES.resource.TOPIC]: ['Read', 'Write', 'Create', 'Describe', 'Delete', 'Alter', 'DescribeConfigs', 'AlterConfigs'],
+  [CODES.resource.GROUP]: ['Read', 'Describe', 'Delete', 'DescribeConfigs', 'AlterConfigs'],
+  [CODES.resource.CLUSTER]: ['Create', 'ClusterAction', 'DescribeConfigs', 'AlterConfigs', 'IdempotentWrite', 'Alter', 'Describe'],
+  [CODES.resource.TRANSACTIONAL_ID]: ['Describe', 'Write'],
+  [CODES.resource.DELEGATION_TOKEN]: ['Describe'],
+  [CODES.resource.USER]: ['CreateTokens', 'DescribeTokens'],
+};
+
+const operationCode = (name: string): number | undefined =>
+  (CODES.operation as Readonly<Record<string, number>>)[name.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()];
+
+/** @throws UsageFault an operation that the resource does not have: a rule nobody would ever be asked by */
+export function checkOperations({ type }: Pattern, entries: readonly AclEntry[]): void {
+  const names = [...(SUPPORTED[type] ?? []), 'All'];
+  const codes = names.map(operationCode);
+  if (entries.some(({ operation }) => !codes.includes(operation)))
+    throw new UsageFault(`ResourceType ${nameOf(CODES.resource, type)} only supports operations ${names.join(', ')}`);
+}
+
+/** @throws UsageFault options that do not go together, as Kafka's `checkArgs` */
+export function checkAclOptions(options: Options, action: 'list' | 'add' | 'remove'): void {
+  for (const role of ['producer', 'consumer']) for (const other of ['operation', 'deny-principal', 'deny-host']) options.exclude(role, other);
+  if (options.has('idempotent') && !options.has('producer')) throw new UsageFault('The --idempotent option is only available if --producer is set');
+  if (action !== 'list') return;
+  for (const other of ['producer', 'consumer', 'allow-host', 'allow-principal', 'deny-host', 'deny-principal']) options.exclude('list', other);
+}
+
 function operationsOf(options: Options): number[] {
   const words = options.all('operation');
   if (words.length === 0) return [CODES.operation.ALL];
   return words.map((word) => {
-    const code = (CODES.operation as Readonly<Record<string, number>>)[
-      word
-        .trim()
-        .replace(/(?<=[a-z])(?=[A-Z])/g, '_')
-        .toUpperCase()
-    ];
+    const code = operationCode(word.trim());
     if (code === undefined) throw new UsageFault(`Unknown operation ${word}`, { brief: true });
     return code;
   });
+}
+
+/** @throws UsageFault no `Type:name`: it would never match anybody */
+function principalOf(word: string): string {
+  if (!/^[^:]+:./.test(word.trim())) throw new UsageFault(`expected a string in format principalType:principalName but got ${word}`, { brief: true });
+  return word.trim();
 }
 
 /** One entry per principal, host and operation. */
@@ -131,7 +163,7 @@ function entriesFor(options: Options, operations: readonly number[]): AclEntry[]
     return options.all(`${kind}-principal`).flatMap((principal) =>
       (hosts.length === 0 ? ['*'] : hosts).flatMap((host) =>
         operations.map((operation) => ({
-          principal: principal.trim(),
+          principal: principalOf(principal),
           host: host.trim(),
           operation,
           permissionType: kind === 'allow' ? CODES.permission.ALLOW : CODES.permission.DENY,
@@ -148,7 +180,6 @@ export function entriesOf(options: Options): AclEntry[] {
 /** What `--producer` and `--consumer` stand for; null without them. @throws UsageFault a resource is missing */
 export function convenienceAcls(options: Options): { pattern: Pattern; entries: AclEntry[] }[] | null {
   if (!options.has('producer') && !options.has('consumer')) return null;
-  if (options.has('operation')) throw new UsageFault('Option "[operation]" can\'t be used with option "[producer]" or "[consumer]"', { brief: true });
   const { READ, WRITE, CREATE, DESCRIBE, IDEMPOTENT_WRITE } = CODES.operation;
   const rights = new Map<string, { pattern: Pattern; operations: Set<number> }>();
   const grant = (patterns: readonly Pattern[], operations: readonly number[]): void => {

@@ -17,7 +17,8 @@ export function printError(message: string): void {
 export async function describeGroups(cluster: Cluster, groups: readonly string[], options: Options): Promise<void> {
   for (const groupId of groups) {
     const group = await describeGroup(cluster, groupId);
-    if (!announce(group)) continue;
+    // As in Kafka's tool a list of members has its heading even when there is no such group.
+    if (!announce(group) && !options.has('members')) continue;
     if (options.has('members')) printMembers(group, options.has('verbose'));
     else if (options.has('state')) printState(group);
     else await printOffsets(cluster, group);

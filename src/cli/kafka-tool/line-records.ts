@@ -63,7 +63,7 @@ export function lineReader(properties: Readonly<Record<string, string>>): (line:
     return {
       key: key === null ? null : content(key),
       value: content(line.slice(valueAt)),
-      headers: headers === null || headers === nullMarker || headers === '' ? NO_HEADERS : headersOf(headers),
+      headers: headers === null || headers === nullMarker ? NO_HEADERS : headersOf(headers),
     };
   };
 }

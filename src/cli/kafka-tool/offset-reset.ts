@@ -101,15 +101,14 @@ function withOffset(partitions: readonly TopicPartition[], offset: (item: TopicP
 
 function shifted({ committed, options }: Reset, item: TopicPartition): number {
   const current = committed.get(keyOf(item));
-  if (current === undefined)
-    throw new ResetFault(`java.lang.IllegalArgumentException: Cannot shift offset for partition ${keyOf(item)} since there is no current committed offset`);
+  if (current === undefined) throw new UsageFault(`Cannot shift offset for partition ${keyOf(item)} since there is no current committed offset`);
   return current + options.int('shift-by', 0);
 }
 
 /** What `--topic t[:p,p]` and `--all-topics` mean. */
 async function partitionsToReset({ cluster, options, committed, groupId }: Reset): Promise<TopicPartition[]> {
   if (options.has('all-topics')) {
-    if (committed.size === 0) throw new ResetFault(`Group '${groupId}' has no committed offsets.`);
+    if (committed.size === 0) return [];
     return (await committedOffsets(cluster, groupId)).map(({ topic, partition }) => ({ topic, partition })).sort(byTopicThenPartition);
   }
   return topicPartitions(cluster, options.all('topic'));
@@ -118,8 +117,10 @@ async function partitionsToReset({ cluster, options, committed, groupId }: Reset
 /** Topics with or without partitions, as `t`, `t:0` or `t:0,1`. @throws WireError a topic or partition does not exist */
 export async function topicPartitions(cluster: Cluster, words: readonly string[]): Promise<TopicPartition[]> {
   const wanted = words.map((word) => {
-    const [topic, ids] = word.split(':', 2) as [string, string | undefined];
-    return { topic, ids: ids?.split(',').map(Number) };
+    const [topic, list] = word.split(':', 2) as [string, string | undefined];
+    const ids = list?.split(',').map((id) => id.trim());
+    for (const id of ids ?? []) if (!/^\d+$/.test(id)) throw new UsageFault(`Invalid partition '${id}' specified in topic arg '${word}''`);
+    return { topic, ids: ids?.map(Number) };
   });
   const { topics } = await cluster.metadata([...new Set(wanted.map(({ topic }) => topic))]);
   return wanted
@@ -175,7 +176,7 @@ function offsetsInFile(file: string, groupId: string): NewOffset[] {
   try {
     text = readFileSync(file, 'utf8');
   } catch {
-    throw new ResetFault(`java.nio.file.NoSuchFileException: ${file}`);
+    throw new ResetFault(`java.io.IOException: Unable to read file ${file}`);
   }
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   return lines.flatMap((line) => {
@@ -212,16 +213,19 @@ const SCENARIOS = ['to-offset', 'to-current', 'to-datetime', 'from-file', 'by-du
 const DRY =
   'WARN: No action will be performed as the --execute option is missing.In a future major release, the default behavior of this command will be to prompt the user before executing the reset rather than doing a dry run. You should add the --dry-run option explicitly if you are scripting this command and want to keep the current default behavior without prompting.';
 
-/** What should be said before a reset, or undefined. @throws UsageFault */
-export function checkReset(options: Options): string | undefined {
-  options.exclude('dry-run', 'execute');
-  const warning = options.has('execute') || options.has('dry-run') ? undefined : DRY;
+/** What should be said before a reset, or undefined. @throws UsageFault it shall be done and not be done */
+export function dryRunWarning(options: Options): string | undefined {
+  if (options.has('execute') && options.has('dry-run')) throw new UsageFault('Option [reset-offsets] only accepts one of [execute] and [dry-run]');
+  return options.has('execute') || options.has('dry-run') ? undefined : DRY;
+}
+
+/** @throws UsageFault no groups, no topics, or not exactly one way to find the offsets */
+export function checkReset(options: Options): void {
   if (!options.has('group') && !options.has('all-groups')) throw new UsageFault('Option [reset-offsets] takes one of these options: [all-groups], [group]');
   const scenarios = SCENARIOS.filter((name) => options.has(name));
   if (scenarios.length > 1) throw new UsageFault(`Option "[${scenarios[0]}]" can't be used with option "[${scenarios[1]}]"`);
-  if (scenarios.length === 0)
-    throw new UsageFault(`Option '[reset-offsets]' requires one of the following scenarios: [${SCENARIOS.map((name) => `[${name}]`).join(', ')}]`);
   if (!options.has('from-file') && !options.has('topic') && !options.has('all-topics'))
     throw new UsageFault('One of the reset scopes should be defined: --all-topics, --topic.');
-  return warning;
+  if (scenarios.length === 0)
+    throw new UsageFault(`Option '[reset-offsets]' requires one of the following scenarios: [${SCENARIOS.map((name) => `[${name}]`).join(', ')}]`);
 }

@@ -88,6 +88,11 @@ export class Options {
     if (!this.has(used)) return;
     for (const other of others) if (this.has(other)) throw new UsageFault(`Option "[${used}]" can't be used with option "[${other}]"`);
   }
+
+  /** `names` only with one of `actions`. @throws UsageFault as Kafka's `checkInvalidArgs`, which names the action last */
+  onlyWith(action: string, rules: readonly (readonly [names: readonly string[], actions: readonly string[]])[]): void {
+    for (const [names, actions] of rules) if (!actions.includes(action)) for (const name of names) this.exclude(name, action);
+  }
 }
 
 const LONG_DASH = '\\u2010-\\u2015\\u2212\\uFE58\\uFE63\\uFF0D';
@@ -158,13 +163,17 @@ function valueWords(queue: readonly string[], from: number, spec: ToolOption, sp
   return { values: [value], used };
 }
 
+/** As the tools take them that read their words with argparse. */
+const SHORT: Readonly<Record<string, string>> = { '-h': '--help' };
+
 function isOption(word: string, specs: readonly ToolOption[]): boolean {
   if (!/^-./.test(word)) return false;
   const name = word.replace(/^--?/, '').replace(/=.*/s, '');
   return specs.some((spec) => spec.name === name) || (word.startsWith('--') && specs.some((spec) => spec.name.startsWith(name)));
 }
 
-function recognise(word: string, specs: readonly ToolOption[]): { spec: ToolOption; attached: string | undefined } {
+function recognise(written: string, specs: readonly ToolOption[]): { spec: ToolOption; attached: string | undefined } {
+  const word = SHORT[written] ?? written;
   const dashes = word.startsWith('--') ? 2 : 1;
   const at = word.indexOf('=');
   const name = word.slice(dashes, at < 0 ? undefined : at);

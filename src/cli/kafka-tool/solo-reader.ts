@@ -7,8 +7,9 @@ import { Assigned } from '../../kafka/client/assigned.ts';
 import { Cluster } from '../../kafka/client/cluster.ts';
 import { Fetcher } from '../../kafka/client/fetcher.ts';
 import type { ConsumerConfig } from '../../kafka/client/settings.ts';
+import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
 import { systemClock } from '../../lib/clock.ts';
-import { errorText } from '../../lib/errors.ts';
+import { errorText, ProtocolError } from '../../lib/errors.ts';
 import { RecordCursor } from '../../records/cursor.ts';
 
 export interface SoloOptions {
@@ -118,7 +119,10 @@ export class SoloReader {
   async #discover(): Promise<void> {
     const { topics, config, partition: only } = this.#options;
     const names = typeof topics === 'function' ? null : topics;
-    await this.#cluster.load(names, config['allow.auto.create.topics']);
+    const refusals = await this.#cluster.load(names, config['allow.auto.create.topics']);
+    for (const [name, wireCode] of names === null ? [] : refusals) {
+      if (wireCode === ErrorCode.TOPIC_AUTHORIZATION_FAILED) throw new ProtocolError(`topic ${name}: ${errorMessage(wireCode)}`, { wireCode });
+    }
     const known = new Set(this.#partitions.map(({ topic, partition }) => `${topic}-${partition}`));
     const fresh: Assigned[] = [];
     for (const { name, isInternal, partitions } of this.#cluster.topics) {

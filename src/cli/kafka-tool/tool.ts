@@ -27,6 +27,11 @@ export const COMMAND_CONFIG: ToolOption = {
 };
 export const ZOOKEEPER: ToolOption = { name: 'zookeeper', value: 'String: hosts', doc: 'Not needed any more; accepted from older command lines.' };
 export const BROKER_LIST: ToolOption = { name: 'broker-list', value: 'String: broker-list', doc: 'Older name of --bootstrap-server.' };
+/** Options about a quorum of controllers or ZooKeeper's TLS, which older and newer command lines have. */
+export const ELSEWHERE: readonly ToolOption[] = [
+  { name: 'bootstrap-controller', value: 'String: controller to connect to', doc: 'There are no controllers of their own here; use --bootstrap-server.' },
+  { name: 'zk-tls-config-file', value: 'String', doc: 'Not needed any more; accepted from older command lines.' },
+];
 const HELP: readonly ToolOption[] = [
   { name: 'help', doc: 'Print usage information.' },
   { name: 'version', doc: 'Display Kafka version.' },
@@ -76,7 +81,8 @@ function report(error: unknown, specs: readonly ToolOption[]): number {
   }
   err(`${errorText(error)}\n`);
   if (error instanceof AppError && error.fix !== undefined) err(`${error.fix}\n`);
-  else if (!(error instanceof AppError) && error instanceof Error) err(`${error.stack ?? ''}\n`);
+  // What the system refuses (a file that is not there) is said by its message; a stack shows mistakes of ours.
+  else if (error instanceof Error && !(error instanceof AppError) && !('syscall' in error)) err(`${error.stack ?? ''}\n`);
   if (error instanceof WireError) err(`${error.javaText}\n`);
   return 1;
 }
@@ -89,13 +95,16 @@ let noticed = false;
  */
 export function bootstrapOf(options: Options, missing: UsageFault = new UsageFault('Missing required argument "[bootstrap-server]"')): string {
   const given = options.get('bootstrap-server') ?? options.get('broker-list');
-  if (options.has('zookeeper') && !noticed) {
+  const legacy = ['zookeeper', 'authorizer-properties'].find((name) => options.has(name));
+  if (legacy !== undefined && !noticed) {
     noticed = true;
     const named = given === undefined ? `this machine's broker, ${LOCAL_BROKER} (name another with --bootstrap-server)` : given;
-    err(`NOTICE: ZooKeeper is not needed and --zookeeper is not used: talking to ${named}.\n`);
+    err(`NOTICE: ZooKeeper is not needed and --${legacy} is not used: talking to ${named}.\n`);
   }
   if (given !== undefined) return given;
-  if (options.has('zookeeper')) return LOCAL_BROKER;
+  if (options.has('bootstrap-controller'))
+    throw new UsageFault('--bootstrap-controller cannot be used: brokers answer here, controllers are not asked; write --bootstrap-server', { brief: true });
+  if (legacy !== undefined) return LOCAL_BROKER;
   throw missing;
 }
 

@@ -38,9 +38,11 @@ export async function runTopicAction(action: 'list' | 'describe' | 'create' | 'a
     await actions[action](job);
     return 0;
   } catch (error) {
-    if (error instanceof UsageFault) throw error;
     out(`Error while executing topic command : ${errorText(error)}\n`);
-    const text = error instanceof WireError || error instanceof TopicFault ? error.javaText : errorText(error);
+    const text =
+      error instanceof WireError || error instanceof TopicFault
+        ? error.javaText
+        : `${error instanceof UsageFault ? `${error.javaClass}: ` : ''}${errorText(error)}`;
     logLine('ERROR', `${text}\n`, CLASS);
     if (error instanceof AppError && error.fix !== undefined) err(`${error.fix}\n`);
     return 1;

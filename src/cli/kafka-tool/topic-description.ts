@@ -49,7 +49,7 @@ export async function describeTopics(job: TopicJob): Promise<void> {
   for (const topic of topics) {
     const all = configs.get(topic.name) ?? [];
     if (options.has('topics-with-overrides') && !all.some(({ source }) => source === SOURCE_TOPIC)) continue;
-    const filtered = FILTERS.some((name) => options.has(name));
+    const filtered = PARTITION_FILTERS.some((name) => options.has(name));
     if (!filtered) out(print.topic(topic, all, moving));
     if (options.has('topics-with-overrides')) continue;
     const minIsr = Number(all.find(({ name }) => name === 'min.insync.replicas')?.value ?? 1);
@@ -58,7 +58,13 @@ export async function describeTopics(job: TopicJob): Promise<void> {
   }
 }
 
-const FILTERS = ['under-replicated-partitions', 'unavailable-partitions', 'under-min-isr-partitions', 'at-min-isr-partitions'];
+/** Options that leave only some partitions. */
+export const PARTITION_FILTERS: readonly string[] = [
+  'under-replicated-partitions',
+  'unavailable-partitions',
+  'under-min-isr-partitions',
+  'at-min-isr-partitions',
+];
 
 function passes(
   partition: Partition,
@@ -77,6 +83,9 @@ function passes(
 async function wantedTopics(job: TopicJob): Promise<TopicMetadata[]> {
   const id = job.options.get('topic-id');
   if (id === undefined) return selectTopics(job, true);
+  const bytes = Buffer.from(id, 'base64url').length;
+  if (bytes !== 16)
+    throw new TopicFault(`Input string \`${id}\` decoded as ${bytes} bytes, which is not equal to the expected 16 bytes of a base64-encoded UUID`);
   const { topics } = await job.cluster.metadata(null);
   const found = topics.filter(({ topicId }) => topicId === id);
   if (found.length === 0 && !job.options.has('if-exists')) throw new TopicFault(`TopicId '${id}' does not exist as expected`);
