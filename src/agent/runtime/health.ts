@@ -69,7 +69,10 @@ function stalled(snapshot: AgentSnapshot, now: number, stallMs: number): Problem
 /** Ready = input is taken now: all sources and channels run. Sinks may be busy with themselves; events wait for them. */
 export function readiness(snapshot: AgentSnapshot): Verdict {
   const problems: Problem[] = [];
-  if (snapshot.status !== 'running' && snapshot.status !== 'degraded') problems.push({ component: 'agent', problem: `is ${snapshot.status}` });
+  const { status } = snapshot;
+  // `failed` is also an agent of which only the sinks fail; without a source it takes nothing.
+  const takesNothing = status === 'failed' && snapshot.components.every(({ kind }) => kind !== 'source');
+  if (takesNothing || status === 'starting' || status === 'stopping' || status === 'stopped') problems.push({ component: 'agent', problem: `is ${status}` });
   for (const component of snapshot.components) {
     const takes = component.status === 'running' || component.status === 'degraded';
     if (component.kind !== 'sink' && !takes) problems.push(problemOf(component, `is ${component.status}`));

@@ -124,6 +124,10 @@ describe('health', () => {
   it('and ready are not the same: a failing sink does not stop input', () => {
     const sink = agent({ status: 'degraded', components: [component('source', 'r1'), component('sink', 'k1', { status: 'retrying' })] });
     expect(readiness(sink).ok).toBe(true);
+    // Of an agent with one flow nothing runs to its end then.
+    expect(readiness({ ...sink, status: 'failed' }).ok).toBe(true);
+    expect(readiness({ ...sink, status: 'stopping' }).problems).toEqual([{ component: 'agent', problem: 'is stopping' }]);
+    expect(readiness(agent({ status: 'failed', components: [component('channel', 'c1')] })).problems).toEqual([{ component: 'agent', problem: 'is failed' }]);
     const source = agent({ status: 'degraded', components: [component('source', 'r1', { status: 'retrying' })] });
     expect(readiness(source).problems).toEqual([{ component: 'source r1', problem: 'is retrying', fix: undefined }]);
   });
