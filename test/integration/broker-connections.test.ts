@@ -1,10 +1,12 @@
 /** Limits of connections: how many, from where, how fast; set in the file, and while the broker runs. */
-import { describe, expect, test } from 'vitest';
+import path from 'node:path';
+import { connect, type TLSSocket } from 'node:tls';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { AlterClientQuotas } from '../../src/kafka/apis/alter-client-quotas.ts';
 import { DescribeConfigs } from '../../src/kafka/apis/describe-configs.ts';
 import { IncrementalAlterConfigs } from '../../src/kafka/apis/incremental-alter-configs.ts';
 import type { KafkaConnection } from '../../src/kafka/client/connection.ts';
-import { brokerWith, eventually, RawClient, type TestBroker } from './broker-harness.ts';
+import { brokerWith, eventually, HOUSE, RawClient, type TestBroker } from './broker-harness.ts';
 
 /** ApiVersions v0. */
 const HELLO = '0012 0000 00000001 0004 74657374';
@@ -137,6 +139,34 @@ describe('max.connections', () => {
     await broker.running.stop();
     expect(await waiting.frame()).toBeNull();
   });
+});
+
+test('on a listener with TLS those that wait do so before their handshake', async () => {
+  const broker = await brokerWith({
+    listeners: 'SSL://127.0.0.1:0',
+    'ssl.keystore.location': path.join(HOUSE, 'test', 'fixtures', 'tls', 'rsa.p12'),
+    'ssl.keystore.password': 'changeit',
+    'max.connections': '1',
+  });
+  const { figures } = broker.running.broker;
+  const secured = (): Promise<TLSSocket> => {
+    const socket = connect({ port: broker.port, host: '127.0.0.1', rejectUnauthorized: false });
+    onTestFinished(() => void socket.destroy());
+    return new Promise((resolve, reject) => socket.once('error', reject).once('secureConnect', () => resolve(socket)));
+  };
+  const first = await secured();
+  let isSecond = false;
+  const second = secured().then((socket) => {
+    isSecond = true;
+    return socket;
+  });
+  await eventually(() => figures.connectionsWaiting === 1, 'the second in the line');
+  expect(isSecond).toBe(false);
+  first.destroy();
+  const socket = await second;
+  socket.write(Buffer.from(`0000000e${HELLO.replaceAll(' ', '')}`, 'hex'));
+  await new Promise((resolve) => socket.once('data', resolve));
+  expect([figures.connections, figures.connectionsWaiting]).toEqual([1, 0]);
 });
 
 test('the line of those that wait is no longer than Kafka’s', async () => {
