@@ -8,6 +8,9 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { freePort } from '../src/lib/free-port.ts';
+
+export { freePort };
 
 export const HOUSE = path.resolve(import.meta.dirname, '..');
 /** The built clone whose programs are measured. */
@@ -22,14 +25,6 @@ export const pause = (ms: number): Promise<void> => new Promise((resolve) => set
 export const machine = `${os.cpus()[0]?.model ?? '?'} x${os.cpus().length}, Node ${process.version}, ${os.platform()} ${os.release()}`;
 
 export const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
-
-export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Resolves when somebody takes connections on a port of this machine. @throws Error nobody does within a minute */
 export async function listening(port: number): Promise<void> {

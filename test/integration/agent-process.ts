@@ -9,6 +9,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+export { freePort } from '../../src/lib/free-port.ts';
+
 export const HOUSE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 /** Another program to test instead, e.g. an installed package's. */
 const PROGRAM = process.env.FLUME_NG ?? path.join(HOUSE, 'bin', 'flume-ng');
@@ -146,25 +148,6 @@ export async function until(check: () => boolean, what: () => string, hopeless: 
     await new Promise((resolve) => setTimeout(resolve, 10));
     if (check()) return;
     if (lost || performance.now() > deadline) throw new Error(`waited in vain for ${what()}`);
-  }
-}
-
-/** Below the range from which systems give ports to connections, so that none of these takes one before it is used. */
-const LOWEST_PORT = 20_000;
-const PORTS = 12_000;
-
-/** A TCP port that is free now. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = LOWEST_PORT + Math.floor(Math.random() * PORTS);
-    const server = net.createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!free) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
   }
 }
 

@@ -1,10 +1,10 @@
 /** The copy of a definition that `flume-ng crashtest` runs: same components and limits, but ports, directories and sinks of its own. */
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { type LoadOptions, loadAgent } from '../../agent/config/load.ts';
 import type { AgentModel, ChannelModel, SinkModel, SourceModel } from '../../agent/config/model.ts';
 import { ConfigError } from '../../lib/errors.ts';
+import { freePort } from '../../lib/free-port.ts';
 import { escapeProperty } from '../../lib/props/lexer.ts';
 import type { OutputPlace } from './outputs.ts';
 
@@ -196,22 +196,4 @@ function writeBrokerSettings({ dir, brokerPort }: Draft): string {
   ];
   fs.writeFileSync(file, settings.map((line) => `${line}\n`).join(''));
   return file;
-}
-
-/** Below the range from which systems give ports to connections: one of these could take a port while the agent is down. */
-const LOWEST_PORT = 20_000;
-const PORTS = 12_000;
-
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = LOWEST_PORT + Math.floor(Math.random() * PORTS);
-    const server = net.createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!isFree) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
 }

@@ -13,7 +13,7 @@
  */
 import { join } from 'node:path';
 import { crc32c } from '../../lib/crc32c.ts';
-import { type FileSystem, StorageError } from '../../lib/files.ts';
+import { type FileSystem, readWhole, StorageError } from '../../lib/files.ts';
 import { readI64, writeI64 } from '../../records/batch.ts';
 import type { RangeSet } from './ranges.ts';
 
@@ -62,17 +62,6 @@ function isZero(buf: Buffer, from: number, end: number): boolean {
   return true;
 }
 
-function readFile(disk: FileSystem, path: string): Buffer | null {
-  if (!disk.stat(path)) return null;
-  const fd = disk.open(path, 'read');
-  try {
-    const buf = Buffer.allocUnsafeSlow(disk.size(fd));
-    return buf.subarray(0, disk.read(fd, buf, 0, buf.length, 0));
-  } finally {
-    disk.close(fd);
-  }
-}
-
 /** Everything known as one file's content; also the form of the backup copy. */
 export function snapshotBytes(done: RangeSet, tag: number, generation: number): Buffer {
   const ranges = [...done.ranges()];
@@ -106,7 +95,7 @@ export function readAcks(disk: FileSystem, dir: string, tag: number, into: Range
   let present = false;
   let damaged = 0;
   for (const name of NAMES) {
-    const content = readFile(disk, join(dir, name));
+    const content = readWhole(disk, join(dir, name));
     if (content === null) continue;
     present = true;
     damaged += readRecords(content, tag, into).damaged;
@@ -143,7 +132,7 @@ export class AckFiles {
     let made = false;
     for (const name of NAMES) {
       const path = join(this.#dir, name);
-      const content = readFile(this.#disk, path);
+      const content = readWhole(this.#disk, path);
       present ||= content !== null;
       const found = readRecords(content ?? Buffer.alloc(0), this.#tag, done);
       if (content !== null) damaged += found.damaged;
