@@ -10,7 +10,8 @@ import { err, out } from './kafka-tool/output.ts';
 import type { RecordDecoder } from './kafka-tool/record-decoders.ts';
 import { runTool } from './kafka-tool/tool.ts';
 
-const CONTENT_DECODERS = ['offsets-decoder', 'transaction-log-decoder'];
+/** Options that ask for keys and values by themselves. */
+const CONTENT_DECODERS = ['offsets-decoder', 'transaction-log-decoder', 'key-decoder-class', 'value-decoder-class'];
 const OPTIONS: readonly ToolOption[] = [
   {
     name: 'files',

@@ -5,6 +5,13 @@ import { out } from './kafka-tool/output.ts';
 import { BOOTSTRAP, COMMAND_CONFIG, ELSEWHERE, KAFKA_VERSION, runTool, withCluster } from './kafka-tool/tool.ts';
 
 const OPTIONS: readonly ToolOption[] = [BOOTSTRAP, COMMAND_CONFIG, ...ELSEWHERE];
+/** What Kafka calls the levels of `metadata.version`, from 1 on. */
+const METADATA_VERSIONS: readonly string[] = Object.entries({ '3.0': [1], '3.1': [0], '3.2': [0], '3.3': [0, 1, 2, 3], '3.4': [0] })
+  .concat(Object.entries({ '3.5': [0, 1, 2], '3.6': [0, 1, 2], '3.7': [0, 1, 2, 3, 4], '3.8': [0], '3.9': [0], '4.0': [0, 1, 2, 3] }))
+  .flatMap(([release, steps]) => steps.map((step) => `${release}-IV${step}`));
+
+const levelText = (feature: string, level: number): string => (feature === 'metadata.version' ? METADATA_VERSIONS[level - 1] : undefined) ?? String(level);
+
 const USAGE = 'usage: kafka-features [-h] [--command-config COMMAND_CONFIG] --bootstrap-server BOOTSTRAP_SERVER {describe}';
 
 await runTool({
@@ -23,8 +30,8 @@ await runTool({
         const finalized = new Map(answer.finalizedFeatures.map((one) => [one.name, one.maxVersionLevel]));
         for (const { name, minVersion, maxVersion } of [...answer.supportedFeatures].sort((a, b) => (a.name < b.name ? -1 : 1))) {
           out(
-            `Feature: ${name}\tSupportedMinVersion: ${minVersion}\tSupportedMaxVersion: ${maxVersion}\t` +
-              `FinalizedVersionLevel: ${finalized.get(name) ?? 0}\tEpoch: ${answer.finalizedFeaturesEpoch < 0 ? '-' : answer.finalizedFeaturesEpoch}\n`,
+            `Feature: ${name}\tSupportedMinVersion: ${levelText(name, minVersion)}\tSupportedMaxVersion: ${levelText(name, maxVersion)}\t` +
+              `FinalizedVersionLevel: ${levelText(name, finalized.get(name) ?? 0)}\tEpoch: ${answer.finalizedFeaturesEpoch < 0 ? '-' : answer.finalizedFeaturesEpoch}\n`,
           );
         }
         return 0;

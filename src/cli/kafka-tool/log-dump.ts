@@ -26,8 +26,8 @@ const CODEC_NAMES = Object.fromEntries(Object.entries(CODECS).map(([name, number
 export type Jumps = Map<string, [number, number][]>;
 
 export function dumpLog(path: string, dump: LogDump, jumps: Jumps): void {
-  out(`Log starting offset: ${Number.parseInt(basename(path), 10)}\n`);
   const file = new LogFile(path);
+  out(`Log starting offset: ${Number.parseInt(basename(path), 10)}\n`);
   let validBytes = 0;
   let lastOffset = -1;
   let text = '';
@@ -104,26 +104,34 @@ function* recordLines(batch: BatchView, dump: LogDump): Generator<RecordLine> {
   const cursor = new RecordCursor(batch);
   const type = timestampType(batch);
   while (cursor.next()) {
-    let line = '| ';
+    let metadata = '';
     if (!dump.skipMetadata) {
       const names = cursor.headers().map(([name]) => name);
       const sequence = batch.baseSequence < 0 ? -1 : addSequence(batch.baseSequence, cursor.offsetDelta);
-      line += `offset: ${cursor.offset} ${type}: ${cursor.timestamp} keySize: ${cursor.keyLength} valueSize: ${cursor.valueLength} sequence: ${sequence} headerKeys: [${names.join(',')}] `;
-      if (batch.isControl) line += markerText(batch);
+      metadata = `offset: ${cursor.offset} ${type}: ${cursor.timestamp} keySize: ${cursor.keyLength} valueSize: ${cursor.valueLength} sequence: ${sequence} headerKeys: [${names.join(',')}]`;
+      if (batch.isControl) metadata += ` ${markerText(batch)}`;
     }
-    if (!batch.isControl) line += contentText(dump, cursor.key(), cursor.value());
-    yield { offset: cursor.offset, line: `${line.trimEnd()}\n` };
+    yield {
+      offset: cursor.offset,
+      line: recordLine(metadata, batch.isControl ? '' : contentText(dump, { offset: cursor.offset, key: cursor.key(), value: cursor.value() })),
+    };
   }
+}
+
+/** Blanks at the end belong to what the record holds. */
+function recordLine(metadata: string, content: string): string {
+  const parts = [metadata, content].filter((part) => part !== '');
+  return parts.length === 0 ? '\n' : `| ${parts.join(' ')}\n`;
 }
 
 function markerText(batch: BatchView): string {
   const control = readControl(batch);
-  return control === null ? 'controlType: UNKNOWN ' : `endTxnMarker: ${control.type === 1 ? 'COMMIT' : 'ABORT'} coordinatorEpoch: ${control.coordinatorEpoch} `;
+  return control === null ? 'controlType: UNKNOWN' : `endTxnMarker: ${control.type === 1 ? 'COMMIT' : 'ABORT'} coordinatorEpoch: ${control.coordinatorEpoch}`;
 }
 
-function contentText({ decode }: LogDump, key: Buffer | null, value: Buffer | null): string {
+function contentText({ decode }: LogDump, { offset, key, value }: { offset: number; key: Buffer | null; value: Buffer | null }): string {
   if (decode === undefined) return '';
-  const shown = decode(key, value);
+  const shown = decode(key, value, offset);
   return [shown.key === undefined ? '' : `key: ${shown.key}`, shown.payload === undefined ? '' : `payload: ${shown.payload}`]
     .filter((part) => part !== '')
     .join(' ');
@@ -133,7 +141,7 @@ function contentText({ decode }: LogDump, key: Buffer | null, value: Buffer | nu
 function* oldRecordLines(batch: BatchView, dump: LogDump): Generator<RecordLine> {
   const stored = batch.buf.readUInt32BE(batch.at + 12);
   for (const { offset, timestamp, key, value } of readMessageSet(batch.bytes).records) {
-    const metadata = `offset: ${offset} ${timestampType(batch)}: ${timestamp} keySize: ${key?.length ?? -1} valueSize: ${value?.length ?? -1} isValid: true crc: ${stored} `;
-    yield { offset, line: `${`| ${dump.skipMetadata ? '' : metadata}${contentText(dump, key, value)}`.trimEnd()}\n` };
+    const metadata = `offset: ${offset} ${timestampType(batch)}: ${timestamp} keySize: ${key?.length ?? -1} valueSize: ${value?.length ?? -1} isValid: true crc: ${stored}`;
+    yield { offset, line: recordLine(dump.skipMetadata ? '' : metadata, contentText(dump, { offset, key, value })) };
   }
 }

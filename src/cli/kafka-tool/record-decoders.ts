@@ -15,7 +15,7 @@ export interface ShownRecord {
   readonly payload: string | undefined;
 }
 
-export type RecordDecoder = (key: Buffer | null, value: Buffer | null) => ShownRecord;
+export type RecordDecoder = (key: Buffer | null, value: Buffer | null, offset: number) => ShownRecord;
 
 type Text = (bytes: Buffer) => string;
 
@@ -46,13 +46,13 @@ export function recordDecoder(options: Options): RecordDecoder {
 const typed = (type: number, data: unknown): string => `{"type":"${type}","data":${stateJson(data)}}`;
 const versioned = (version: number, data: unknown): string => `{"version":"${version}","data":${stateJson(data)}}`;
 
-const offsetsRecord: RecordDecoder = (key, value) => {
+const offsetsRecord: RecordDecoder = (key, value, offset) => {
   if (key === null) throw new Error('Failed to decode message using offset topic decoder (message had a missing key)');
   const decoded = decodeOffsetsKey(key);
   const type = key.readInt16BE();
   if (decoded.kind === 'other') {
     const { groupId, memberId, kind } = decodeConsumerGroupKey(key) ?? {};
-    if (kind === undefined) return { key: `Unknown record type ${type} at offset, skipping...`, payload: undefined };
+    if (kind === undefined) return { key: `Unknown record type ${type} at offset ${offset}, skipping.`, payload: undefined };
     const payload = value === null ? '<DELETE>' : versioned(0, decodeConsumerGroupValue(kind, value));
     return { key: typed(type, memberId === '' ? { groupId } : { groupId, memberId }), payload };
   }
