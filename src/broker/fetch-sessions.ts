@@ -26,6 +26,8 @@ export interface WantedPartition {
   readonly fetchOffset: number;
   readonly maxBytes: number;
   readonly currentLeaderEpoch: number;
+  /** -1: the client does not say. */
+  readonly lastFetchedEpoch: number;
   /** Not NONE when the topic id is unknown. */
   readonly errorCode: number;
 }
@@ -156,6 +158,7 @@ function wantedOf(request: FetchRequest, { broker, version }: RequestContext): W
         fetchOffset: one.fetchOffset,
         maxBytes: one.partitionMaxBytes,
         currentLeaderEpoch: one.currentLeaderEpoch,
+        lastFetchedEpoch: one.lastFetchedEpoch,
         errorCode: name === undefined ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.NONE,
       });
     }

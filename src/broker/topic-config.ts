@@ -134,11 +134,26 @@ export function topicConfigError(key: string, value: string | null): string | nu
   return valueError(key, value, property);
 }
 
+/** What is wrong between the settings of one topic, or null: Kafka's LogConfig.validateValues. */
+export function conflictingConfigs(overrides: Readonly<Record<string, string>>): string | null {
+  const [min, max] = [overrides['min.compaction.lag.ms'], overrides['max.compaction.lag.ms']].map((value) => (value === undefined ? undefined : Number(value)));
+  if (min === undefined || min <= (max ?? MAX_LONG)) return null;
+  return `conflict topic config setting min.compaction.lag.ms (${min}) > max.compaction.lag.ms (${max})`;
+}
+
 /** The same for any property; `key` only serves the text. */
 export function valueError(key: string, value: string | null, property: Property<unknown>): string | null {
   if (value === null) return `Null value not supported for topic configs: ${key}`;
   const type = configType(property);
   const trimmed = value.trim();
+  // Other than in a properties file, Kafka takes these as they are written.
+  const { values: words } = property.options;
+  if (words && !words.includes(trimmed)) return `Invalid value ${value} for configuration ${key}: String must be one of: ${words.join(', ')}`;
+  if (key.endsWith('.throttled.replicas') && !/^(\*|\d+:\d+(\s*,\s*\d+:\d+)*)?$/.test(trimmed)) {
+    return `Invalid value [${trimmed.split(/\s*,\s*/).join(', ')}] for configuration ${key}: ${key} must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...`;
+  }
+  if (key === 'compression.gzip.level' && /^[+-]?\d+$/.test(trimmed) && !(Number(trimmed) === -1 || (Number(trimmed) >= 1 && Number(trimmed) <= 9)))
+    return `Invalid value ${value} for configuration ${key}: Value must be between 1 and 9 or equal to -1`;
   const numberName = NUMBER_NAME[type];
   if (numberName && !/^[+-]?\d+$/.test(trimmed) && (type !== CONFIG_TYPE.double || trimmed === '' || Number.isNaN(Number(trimmed)))) {
     return `Invalid value ${value} for configuration ${key}: Not a number of type ${numberName}`;
@@ -156,8 +171,7 @@ export function valueError(key: string, value: string | null, property: Property
     return null;
   } catch (error) {
     if (!(error instanceof BadValue)) throw error;
-    const { min, max, values } = property.options;
-    if (values) return `Invalid value ${value} for configuration ${key}: String must be one of: ${values.join(', ')}`;
+    const { min, max } = property.options;
     if (min !== undefined && Number(trimmed) < min) return `Invalid value ${value} for configuration ${key}: Value must be at least ${min}`;
     if (max !== undefined && Number(trimmed) > max) return `Invalid value ${value} for configuration ${key}: Value must be no more than ${max}`;
     return `Invalid value ${value} for configuration ${key}: Not a number of type ${numberName ?? 'INT'}`;

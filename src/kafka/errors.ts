@@ -67,7 +67,7 @@ const table = {
   INVALID_REQUEST: [
     42,
     'no',
-    'This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker.',
+    'This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details.',
   ],
   UNSUPPORTED_FOR_MESSAGE_FORMAT: [43, 'no', 'The message format version on the broker does not support the request.'],
   POLICY_VIOLATION: [44, 'no', 'Request parameters do not satisfy the configured policy.'],

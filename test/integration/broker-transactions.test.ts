@@ -104,7 +104,7 @@ describe('one broker', () => {
     const producer = await init(client, 'states-id');
     expect(await state(client, 'states-id')).toBe('Empty');
     expect(await end(client, producer, true), 'nothing to end').toBe(48);
-    expect(await send(client, producer, 'states', 'x', 0), 'a partition that was not added').toBe(48);
+    expect(await send(client, producer, 'states', 'x', 0), 'a partition that was not added: TRANSACTION_ABORTABLE').toBe(120);
     expect(await add(client, producer, 'states', [0, 7]), 'one unknown partition stops all').toEqual([55, 3]);
     expect(await add(client, producer, 'states', [0, 1])).toEqual([0, 0]);
     expect(await state(client, 'states-id')).toBe('Ongoing');

@@ -21,6 +21,8 @@ export const OPERATION = {
 } as const;
 export const PERMISSION = { any: 1, deny: 2, allow: 3 } as const;
 export const PATTERN = { any: 1, match: 2, literal: 3, prefixed: 4 } as const;
+/** Describe tokens. */
+export const LAST_OPERATION = 14;
 /** Name of the one resource of type cluster. */
 export const CLUSTER_NAME = 'kafka-cluster';
 
@@ -155,7 +157,7 @@ export function isConcrete(binding: AclBinding): boolean {
     binding.resourceType <= RESOURCE.user &&
     (binding.patternType === PATTERN.literal || binding.patternType === PATTERN.prefixed) &&
     binding.operation >= OPERATION.all &&
-    binding.operation <= 14 &&
+    binding.operation <= LAST_OPERATION &&
     (binding.permissionType === PERMISSION.allow || binding.permissionType === PERMISSION.deny) &&
     binding.resourceName !== ''
   );

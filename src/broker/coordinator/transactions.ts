@@ -283,7 +283,7 @@ export class Transactions implements Machine<TransactionCommand, TransactionRepl
   describe(transactionalId: string): ResponseDraft<typeof DescribeTransactions>['transactionStates'][number] {
     const known = this.#transactions.get(transactionalId);
     if (known === undefined) {
-      const nothing = { transactionState: '', transactionTimeoutMs: 0, transactionStartTimeMs: -1, producerId: -1, producerEpoch: -1, topics: [] };
+      const nothing = { transactionState: '', transactionTimeoutMs: 0, transactionStartTimeMs: 0, producerId: 0, producerEpoch: 0, topics: [] };
       return { errorCode: transactionalId === '' ? ErrorCode.INVALID_REQUEST : ErrorCode.TRANSACTIONAL_ID_NOT_FOUND, transactionalId, ...nothing };
     }
     return {

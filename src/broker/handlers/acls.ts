@@ -6,7 +6,7 @@ import { CreateAcls } from '../../kafka/apis/create-acls.ts';
 import { DeleteAcls } from '../../kafka/apis/delete-acls.ts';
 import { DescribeAcls } from '../../kafka/apis/describe-acls.ts';
 import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
-import { type AclBinding, type AclFilter, CLUSTER_NAME, isConcrete, matchesFilter, OPERATION, RESOURCE } from '../auth/acl.ts';
+import { type AclBinding, type AclFilter, CLUSTER_NAME, isConcrete, LAST_OPERATION, matchesFilter, OPERATION, PATTERN, RESOURCE } from '../auth/acl.ts';
 import { handle, type RequestContext } from '../request.ts';
 import { unlessDiskRefuses } from './refusing-disk.ts';
 
@@ -43,6 +43,7 @@ function filterOf(wire: WireFilter): AclFilter {
 
 export const describeAcls = handle(DescribeAcls, (request, context) => {
   const refused = refusal(OPERATION.describe, context);
+  if (refused.errorCode === ErrorCode.SECURITY_DISABLED) return { ...refused, errorMessage: 'No Authorizer is configured on the broker', resources: [] };
   if (refused.errorCode !== ErrorCode.NONE) return { ...refused, resources: [] };
   const filter = filterOf(request);
   const byResource = new Map<string, AclBinding[]>();
@@ -60,7 +61,7 @@ export const describeAcls = handle(DescribeAcls, (request, context) => {
       acls: bindings.map(({ principal, host, operation, permissionType }) => ({ principal, host, operation, permissionType })),
     };
   });
-  return { errorCode: ErrorCode.NONE, errorMessage: null, resources };
+  return { errorCode: ErrorCode.NONE, errorMessage: '', resources };
 });
 
 export const createAcls = handle(CreateAcls, async (request, context) => {
@@ -68,8 +69,8 @@ export const createAcls = handle(CreateAcls, async (request, context) => {
   if (refused.errorCode !== ErrorCode.NONE) return { results: request.creations.map(() => refused) };
   const bindings = request.creations.map(({ resourcePatternType, ...rest }) => ({ ...rest, patternType: resourcePatternType }));
   const results = bindings.map((binding) => {
-    const bad = !isConcrete(binding) ? 'Every field of an ACL must be concrete.' : principalError(binding.principal);
-    return { errorCode: bad ? ErrorCode.INVALID_REQUEST : ErrorCode.NONE, errorMessage: bad };
+    const bad = bindingError(binding) ?? principalError(binding.principal);
+    return { errorCode: bad ? ErrorCode.INVALID_REQUEST : ErrorCode.NONE, errorMessage: bad ?? '' };
   });
   const good = bindings.filter((_, i) => results[i]?.errorCode === ErrorCode.NONE);
   const stored = context.broker.changeMetadata({ kind: 'create-acls', bindings: good });
@@ -81,7 +82,27 @@ export const createAcls = handle(CreateAcls, async (request, context) => {
 });
 
 function principalError(principal: string): string | null {
-  return /^[^:]+:.+$/.test(principal) ? null : `Could not parse principal "${principal}": expected User:name.`;
+  return principal.includes(':')
+    ? null
+    : `Could not parse principal from \`${principal}\` (no colon is present separating the principal type from the principal name)`;
+}
+
+/** What keeps a rule from being one, in the words of Kafka's AclControlManager. */
+function bindingError(binding: AclBinding): string | null {
+  const { resourceType, resourceName, patternType, operation } = binding;
+  if (resourceName === '') return 'Invalid empty resource name';
+  if (resourceType === RESOURCE.cluster && resourceName !== CLUSTER_NAME) return `The only valid name for the CLUSTER resource is ${CLUSTER_NAME}`;
+  if (isConcrete(binding)) return null;
+  if (resourceType < RESOURCE.topic || resourceType > RESOURCE.user) return `Invalid resourceType ${vague(resourceType)}`;
+  if (patternType !== PATTERN.literal && patternType !== PATTERN.prefixed)
+    return `Invalid patternType ${patternType === PATTERN.match ? 'MATCH' : vague(patternType)}`;
+  if (operation < OPERATION.all || operation > LAST_OPERATION) return `Invalid operation ${vague(operation)}`;
+  return `Invalid permissionType ${vague(binding.permissionType)}`;
+}
+
+/** 1 is "any" in each of them. */
+function vague(code: number): string {
+  return code === RESOURCE.any ? 'ANY' : 'UNKNOWN';
 }
 
 export const deleteAcls = handle(DeleteAcls, async (request, context) => {

@@ -12,7 +12,7 @@ import { brokerProperty, isDynamicBrokerKey, notNeeded } from '../broker-config.
 import { overridesOf } from '../connection-limits.ts';
 import { groupConfigError, groupKeyError } from '../group-config.ts';
 import { handle, type RequestContext } from '../request.ts';
-import { configText, TOPIC_PROPERTIES, topicConfigError, valueError } from '../topic-config.ts';
+import { configText, conflictingConfigs, TOPIC_PROPERTIES, topicConfigError, valueError } from '../topic-config.ts';
 import { CONFIG_RESOURCE } from './config-resources.ts';
 import { unlessDiskRefuses } from './refusing-disk.ts';
 
@@ -39,6 +39,8 @@ interface Refusal {
 interface Target {
   readonly current: Values;
   check(name: string, value: string | null): Refusal | null;
+  /** Whether a setting may be taken away that it does not know; false if absent. */
+  readonly deletesUnknown?: true;
   /** Checks what must hold between settings. */
   checkAll?(values: Values): Refusal | null;
   /** The value in force without an own one: what append and subtract start from. */
@@ -47,19 +49,29 @@ interface Target {
   store(values: Values): Promise<void>;
 }
 
-export const alterConfigs = handle(AlterConfigs, async (request, context) => ({ responses: await alterAll(request, context) }));
-export const incrementalAlterConfigs = handle(IncrementalAlterConfigs, async (request, context) => ({ responses: await alterAll(request, context) }));
+/** Whether settings that the request does not name go, and whether anything is changed. */
+interface Mode {
+  readonly replaces: boolean;
+  readonly validateOnly: boolean;
+}
 
-async function alterAll(request: { readonly resources: readonly Resource[]; readonly validateOnly: boolean }, context: RequestContext) {
+export const alterConfigs = handle(AlterConfigs, async ({ resources, validateOnly }, context) => ({
+  responses: await alterAll(resources, { replaces: true, validateOnly }, context),
+}));
+export const incrementalAlterConfigs = handle(IncrementalAlterConfigs, async ({ resources, validateOnly }, context) => ({
+  responses: await alterAll(resources, { replaces: false, validateOnly }, context),
+}));
+
+async function alterAll(resources: readonly Resource[], mode: Mode, context: RequestContext) {
   const key = ({ resourceType, resourceName }: Resource): string => `${resourceType} ${resourceName}`;
   const counts = new Map<string, number>();
-  for (const resource of request.resources) counts.set(key(resource), (counts.get(key(resource)) ?? 0) + 1);
+  for (const resource of resources) counts.set(key(resource), (counts.get(key(resource)) ?? 0) + 1);
   const out = [];
-  for (const resource of request.resources) {
+  for (const resource of resources) {
     const twice = (counts.get(key(resource)) ?? 0) > 1;
     const refusal = twice
       ? { errorCode: ErrorCode.INVALID_REQUEST, message: 'Each resource must appear at most once.' }
-      : await alterOne(resource, request.validateOnly, context);
+      : await alterOne(resource, mode, context);
     out.push({
       errorCode: refusal?.errorCode ?? ErrorCode.NONE,
       errorMessage: refusal?.message ?? null,
@@ -70,10 +82,14 @@ async function alterAll(request: { readonly resources: readonly Resource[]; read
   return out;
 }
 
-async function alterOne(resource: Resource, validateOnly: boolean, context: RequestContext): Promise<Refusal | null> {
+async function alterOne(resource: Resource, { replaces, validateOnly }: Mode, context: RequestContext): Promise<Refusal | null> {
   const target = targetOf(resource, context);
   if ('errorCode' in target) return target;
-  const next: Record<string, string> = resource.configs.some(({ configOperation }) => configOperation !== undefined) ? { ...target.current } : {};
+  const names = resource.configs.map(({ name }) => name);
+  if (new Set(names).size !== names.length) return { errorCode: ErrorCode.INVALID_REQUEST, message: 'Error due to duplicate config keys' };
+  const nulls = resource.configs.filter(({ value, configOperation }) => value === null && configOperation !== OP.delete).map(({ name }) => name);
+  if (nulls.length > 0) return { errorCode: ErrorCode.INVALID_REQUEST, message: `Null value not supported for : ${nulls.join(',')}` };
+  const next: Record<string, string> = replaces ? {} : { ...target.current };
   for (const change of resource.configs) {
     const refusal = applyChange(next, change, target);
     if (refusal) return refusal;
@@ -86,7 +102,7 @@ async function alterOne(resource: Resource, validateOnly: boolean, context: Requ
 
 function applyChange(next: Record<string, string>, { name, value, configOperation = OP.set }: Change, target: Target): Refusal | null {
   if (configOperation === OP.delete) {
-    const refusal = target.check(name, target.inherited(name));
+    const refusal = target.deletesUnknown ? null : target.check(name, target.inherited(name));
     if (refusal) return refusal;
     delete next[name];
     return null;
@@ -96,7 +112,7 @@ function applyChange(next: Record<string, string>, { name, value, configOperatio
     if (!target.isList(name))
       return {
         errorCode: ErrorCode.INVALID_CONFIG,
-        message: `Config value ${configOperation === OP.append ? 'append' : 'subtract'} is not allowed for config key: ${name}`,
+        message: `Can't ${configOperation === OP.append ? 'APPEND' : 'SUBTRACT'} to key ${name} because its type is not LIST.`,
       };
     wanted = changedList(next[name] ?? target.inherited(name), value ?? '', configOperation === OP.append);
   } else if (configOperation !== OP.set) return { errorCode: ErrorCode.INVALID_REQUEST, message: `Unknown operation type ${configOperation}` };
@@ -122,12 +138,15 @@ function targetOf(resource: Resource, context: RequestContext): Target | Refusal
   const refuse = (errorCode: number, message = errorMessage(errorCode)): Refusal => ({ errorCode, message });
   if (resourceType === CONFIG_RESOURCE.topic) {
     if (!broker.authorizer.allowed(client, OPERATION.alterConfigs, RESOURCE.topic, resourceName)) return refuse(ErrorCode.TOPIC_AUTHORIZATION_FAILED);
+    if (resourceName === '') return refuse(ErrorCode.INVALID_REQUEST, 'Default topic resources are not allowed.');
+    if (!broker.topics.isLegalName(resourceName)) return refuse(ErrorCode.INVALID_TOPIC_EXCEPTION, broker.topics.nameError(resourceName) ?? undefined);
     return broker.topics.get(resourceName)
       ? topicTarget(resourceName, context)
       : refuse(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, `The topic '${resourceName}' does not exist.`);
   }
   if (resourceType === CONFIG_RESOURCE.broker) {
     if (!broker.authorizer.allowed(client, OPERATION.alterConfigs, RESOURCE.cluster, CLUSTER_NAME)) return refuse(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
+    if (!/^\d*$/.test(resourceName)) return refuse(ErrorCode.INVALID_REQUEST, `Node id must be an integer, but it is: ${resourceName}`);
     if (resourceName !== '' && resourceName !== String(broker.nodeId)) {
       return refuse(ErrorCode.INVALID_REQUEST, `Unexpected broker id, expected ${broker.nodeId}, but received ${resourceName}`);
     }
@@ -137,6 +156,7 @@ function targetOf(resource: Resource, context: RequestContext): Target | Refusal
     if (!broker.authorizer.allowed(client, OPERATION.alterConfigs, RESOURCE.group, resourceName)) return refuse(ErrorCode.GROUP_AUTHORIZATION_FAILED);
     return resourceName === '' ? refuse(ErrorCode.INVALID_REQUEST, 'Default group resources are not allowed.') : groupTarget(resourceName, context);
   }
+  if (!Object.values<number>(CONFIG_RESOURCE).includes(resourceType)) return refuse(ErrorCode.INVALID_REQUEST, `Unknown resource type ${resourceType}`);
   return refuse(ErrorCode.INVALID_REQUEST, `Settings of resource type ${resourceType} cannot be changed on this broker.`);
 }
 
@@ -149,6 +169,11 @@ function topicTarget(name: string, { broker }: RequestContext): Target {
       const message = topicConfigError(key, value);
       return message === null ? null : { errorCode: ErrorCode.INVALID_CONFIG, message };
     },
+    checkAll(values) {
+      const message = conflictingConfigs(values);
+      return message === null ? null : { errorCode: ErrorCode.INVALID_CONFIG, message };
+    },
+    deletesUnknown: true,
     inherited: (key) => configText((topic?.config as Readonly<Record<string, unknown>> | undefined)?.[key] ?? properties[key]?.options.default) ?? '',
     isList: (key) => properties[key]?.kind === 'list',
     store: (values) => broker.topics.setConfigs(name, values),

@@ -27,16 +27,50 @@ export const describeClientQuotas = handle(DescribeClientQuotas, ({ components, 
   if (!broker.authorizer.allowed(client, OPERATION.describeConfigs, RESOURCE.cluster, CLUSTER_NAME)) {
     return { errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED, errorMessage: errorMessage(ErrorCode.CLUSTER_AUTHORIZATION_FAILED), entries: null };
   }
-  const unknown = components.find(({ entityType }) => !TYPES.includes(entityType));
-  if (unknown) return { errorCode: ErrorCode.UNSUPPORTED_VERSION, errorMessage: `Custom entity type '${unknown.entityType}' not supported`, entries: null };
+  const refusal = filterProblem(components);
+  if (refusal) return { ...refusal, entries: null };
   const entries = [...broker.metadata.quotas]
     .filter(({ entity }) => components.every((component) => covers(component, entity)) && (!strict || entity.length === components.length))
     .map(({ entity, values }) => ({
       entity: entity.map(({ type, name }) => ({ entityType: type, entityName: name })),
       values: Object.entries(values).map(([key, value]) => ({ key, value })),
     }));
-  return { errorCode: ErrorCode.NONE, errorMessage: null, entries };
+  return { errorCode: ErrorCode.NONE, errorMessage: '', entries };
 });
+
+/** What is wrong with a filter, in the order and words of Kafka's ClientQuotasImage. */
+function filterProblem(components: readonly Component[]): { readonly errorCode: number; readonly errorMessage: string } | null {
+  const seen = new Set<string>();
+  for (const { entityType, matchType, match } of components) {
+    const problem =
+      entityType === ''
+        ? 'Invalid empty entity type.'
+        : seen.has(entityType)
+          ? `Entity type ${entityType} cannot appear more than once in the filter.`
+          : TYPES.includes(entityType)
+            ? matchProblem(matchType, match)
+            : null;
+    if (problem !== null) return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage: problem };
+    if (!TYPES.includes(entityType)) return { errorCode: ErrorCode.UNSUPPORTED_VERSION, errorMessage: `Unsupported entity type ${entityType}` };
+    seen.add(entityType);
+  }
+  if (!seen.has('ip') || seen.size === 1) return null;
+  const errorMessage = 'Invalid entity filter component combination. IP filter component should not be used with user or clientId filter component.';
+  return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage };
+}
+
+function matchProblem(matchType: number, match: string | null): string | null {
+  switch (matchType) {
+    case MATCH.exact:
+      return match === null ? 'Request specified MATCH_TYPE_EXACT, but set match string to null.' : null;
+    case MATCH.byDefault:
+      return match === null ? null : 'Request specified MATCH_TYPE_DEFAULT, but also specified a match string.';
+    case MATCH.any:
+      return match === null ? null : 'Request specified MATCH_TYPE_SPECIFIED, but also specified a match string.';
+    default:
+      return `Unknown match type ${matchType}`;
+  }
+}
 
 function covers({ entityType, matchType, match }: Component, entity: readonly QuotaEntity[]): boolean {
   const part = entity.find(({ type }) => type === entityType);
@@ -74,7 +108,7 @@ async function problemOf({ entity, ops }: Entry): Promise<string | null> {
   const nameless = entity.find(({ entityName }) => entityName === '');
   if (nameless) return `Empty ${nameless.entityType} not supported`;
   const isOfIp = types.includes('ip');
-  if (isOfIp && types.length > 1) return 'Invalid quota entity combination, IP entity should not be combined with User or ClientId';
+  if (isOfIp && types.length > 1) return 'Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId';
   const address = entity[0]?.entityName ?? null;
   if (isOfIp && address !== null && !(await isAddressOrHost(address))) return `${address} is not a valid IP or resolvable host.`;
   for (const { key, value, remove } of ops) {

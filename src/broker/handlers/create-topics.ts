@@ -10,7 +10,9 @@ import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
 import { topicConfigEntries } from '../config-entries.ts';
 import type { Mutations } from '../quotas.ts';
 import { handle, type RequestContext } from '../request.ts';
-import { topicConfigError } from '../topic-config.ts';
+import { conflictingConfigs, topicConfigError } from '../topic-config.ts';
+
+import { manualPlacementError } from './manual-placement.ts';
 
 /** Older clients would take the code for a failure. */
 const KNOWS_QUOTA_SINCE = 6;
@@ -26,19 +28,11 @@ export const createTopics = handle(CreateTopics, async (request, context) => {
   for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1);
   const quota = context.broker.quotas.mutations(context, context.version >= KNOWS_QUOTA_SINCE);
   const topics = [];
-  const answered = new Set<string>();
   for (const creation of request.topics) {
-    const { name } = creation;
-    if ((counts.get(name) ?? 0) > 1) {
-      if (!answered.has(name))
-        topics.push(
-          failed(name, {
-            errorCode: ErrorCode.INVALID_REQUEST,
-            message: `Create topics request from client contains multiple entries for the following topics: ${name}`,
-          }),
-        );
-      answered.add(name);
-    } else topics.push(await createOne(creation, { validateOnly: request.validateOnly, quota }, context));
+    if (counts.get(creation.name) === 1) topics.push(await createOne(creation, { validateOnly: request.validateOnly, quota }, context));
+  }
+  for (const [name, count] of counts) {
+    if (count > 1) topics.push(failed(name, { errorCode: ErrorCode.INVALID_REQUEST, message: 'Duplicate topic name.' }));
   }
   return { topics, throttleTimeMs: quota.throttleTimeMs() };
 });
@@ -96,26 +90,25 @@ function refuse(creation: Creation, { broker, client }: RequestContext): Refusal
 }
 
 function refuseAssignments({ numPartitions, replicationFactor, assignments }: Creation, nodeId: number): Refusal | null {
-  if (numPartitions !== -1 || replicationFactor !== -1) {
-    return {
-      errorCode: ErrorCode.INVALID_REQUEST,
-      message: 'A manual partition assignment was specified, but numPartitions or replicationFactor was not set to -1.',
-    };
+  const unset = replicationFactor !== -1 ? 'replication factor' : numPartitions !== -1 ? 'numPartitions' : null;
+  if (unset !== null) return { errorCode: ErrorCode.INVALID_REQUEST, message: `A manual partition assignment was specified, but ${unset} was not set to -1.` };
+  const seen = new Set<number>();
+  for (const { partitionIndex, brokerIds } of assignments) {
+    const message = seen.has(partitionIndex)
+      ? `Found multiple manual partition assignments for partition ${partitionIndex}`
+      : manualPlacementError(brokerIds, nodeId);
+    if (message !== null) return { errorCode: ErrorCode.INVALID_REPLICA_ASSIGNMENT, message };
+    seen.add(partitionIndex);
   }
   const indexes = assignments.map(({ partitionIndex }) => partitionIndex).sort((a, b) => a - b);
   if (indexes.some((index, i) => index !== i))
     return { errorCode: ErrorCode.INVALID_REPLICA_ASSIGNMENT, message: 'partitions should be a consecutive 0-based integer sequence' };
-  const bad = assignments.find(({ brokerIds }) => brokerIds.length !== 1 || brokerIds[0] !== nodeId);
-  if (bad) {
-    const message = `The manual partition assignment of partition ${bad.partitionIndex} names brokers ${bad.brokerIds.join(',')}; this is a single node with id ${nodeId}. Use a Kafka cluster for replicas.`;
-    return { errorCode: ErrorCode.INVALID_REPLICA_ASSIGNMENT, message };
-  }
   return null;
 }
 
 function refuseNumbers(numPartitions: number, replicationFactor: number): Refusal | null {
   if (numPartitions === 0 || numPartitions < -1) {
-    return { errorCode: ErrorCode.INVALID_PARTITIONS, message: 'Number of partitions must be larger than 0, or -1 to use the default value.' };
+    return { errorCode: ErrorCode.INVALID_PARTITIONS, message: 'Number of partitions was set to an invalid non-positive value.' };
   }
   if (replicationFactor === 0 || replicationFactor < -1) {
     return { errorCode: ErrorCode.INVALID_REPLICATION_FACTOR, message: 'Replication factor must be larger than 0, or -1 to use the default value.' };
@@ -134,6 +127,8 @@ function refuseConfigs({ configs }: Creation): Refusal | null {
     const message = topicConfigError(name, value);
     if (message) return { errorCode: ErrorCode.INVALID_CONFIG, message };
   }
+  const message = conflictingConfigs(Object.fromEntries(configs.map(({ name, value }) => [name, value ?? ''])));
+  if (message) return { errorCode: ErrorCode.INVALID_CONFIG, message };
   return null;
 }
 

@@ -20,10 +20,10 @@ export const describeConfigs = handle(DescribeConfigs, (request, context) => {
     repeats.count(`${resourceType} ${resourceName}`, failed ? 0 : found.length);
     return {
       errorCode: failed ? found.errorCode : ErrorCode.NONE,
-      errorMessage: failed ? found.message : null,
+      errorMessage: failed ? found.message : '',
       resourceType,
       resourceName,
-      configs: failed ? [] : select(found, asked, context.version).map((entry) => shown(entry, request, context.version)),
+      configs: failed ? [] : select(found, asked).map((entry) => shown(entry, request, context.version)),
     };
   });
   return { results };
@@ -40,16 +40,22 @@ function entriesOf(
       const badName = broker.topics.isLegalName(resourceName) ? null : broker.topics.nameError(resourceName);
       if (badName) return fail(ErrorCode.INVALID_TOPIC_EXCEPTION, badName);
       const topic = broker.topics.get(resourceName);
-      return topic ? topicConfigEntries(topic.overrides, broker.config) : fail(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+      return topic ? topicConfigEntries(topic.overrides, broker.config) : fail(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, '');
     }
     case CONFIG_RESOURCE.broker:
       if (!broker.authorizer.allowed(client, OPERATION.describeConfigs, RESOURCE.cluster, CLUSTER_NAME)) return fail(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
       if (resourceName === '') return brokerDefaultEntries(broker.config);
+      if (!/^\d+$/.test(resourceName)) return fail(ErrorCode.INVALID_REQUEST, `Broker id must be an integer, but it is: ${resourceName}`);
       if (resourceName !== String(broker.nodeId)) {
         return fail(ErrorCode.INVALID_REQUEST, `Unexpected broker id, expected ${broker.nodeId} or empty string, but received ${resourceName}`);
       }
       return brokerConfigEntries(broker.config);
     case CONFIG_RESOURCE.brokerLogger:
+      if (resourceName === '') return fail(ErrorCode.INVALID_REQUEST, 'Broker id must not be empty');
+      if (!/^\d+$/.test(resourceName)) return fail(ErrorCode.INVALID_REQUEST, `Broker id must be an integer, but it is: ${resourceName}`);
+      if (resourceName !== String(broker.nodeId))
+        return fail(ErrorCode.INVALID_REQUEST, `Unexpected broker id, expected ${broker.nodeId} but received ${resourceName}`);
+      return [];
     case CONFIG_RESOURCE.clientMetrics:
       return [];
     case CONFIG_RESOURCE.group:
@@ -61,9 +67,9 @@ function entriesOf(
   }
 }
 
-/** Version 0 takes an empty list for "all". */
-function select(entries: readonly ConfigEntry[], { configurationKeys: keys }: Asked, version: number): readonly ConfigEntry[] {
-  if (keys === null || (version === 0 && keys.length === 0)) return entries;
+/** An empty list is "all", as null is. */
+function select(entries: readonly ConfigEntry[], { configurationKeys: keys }: Asked): readonly ConfigEntry[] {
+  if (keys === null || keys.length === 0) return entries;
   return entries.filter(({ name }) => keys.includes(name));
 }
 

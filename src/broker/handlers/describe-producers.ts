@@ -12,6 +12,7 @@ export const describeProducers = handle(DescribeProducers, (request, { broker, c
     partitions: partitionIndexes.map((partitionIndex) => {
       const none = (errorCode: number) => ({ partitionIndex, errorCode, errorMessage: errorMessage(errorCode), activeProducers: [] });
       if (!broker.authorizer.allowed(client, OPERATION.read, RESOURCE.topic, name)) return none(ErrorCode.TOPIC_AUTHORIZATION_FAILED);
+      if (!broker.topics.isLegalName(name)) return { ...none(ErrorCode.INVALID_TOPIC_EXCEPTION), errorMessage: broker.topics.nameError(name) };
       const partition = broker.topics.partition(name, partitionIndex);
       if (!partition) return none(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
       const activeProducers = [...partition.producers.entries()].map((entry) => ({

@@ -13,6 +13,8 @@ export const describeTopicPartitions = handle(DescribeTopicPartitions, (request,
   const { broker } = context;
   const limit = Math.max(1, Math.min(request.responsePartitionLimit, broker.config.own['max.request.partition.size.limit']));
   const { cursor } = request;
+  const strange = cursor && (cursor.partitionIndex < 0 || (request.topics.length > 0 && !request.topics.some(({ name }) => name === cursor.topicName)));
+  if (strange) return { topics: request.topics.map(({ name }) => failed(name, ErrorCode.INVALID_REQUEST)), nextCursor: null };
   const asked = request.topics.length > 0 ? new Set(request.topics.map(({ name }) => name)) : broker.topics.all().map(({ name }) => name);
   const names = [...asked].sort().filter((name) => !cursor || name >= cursor.topicName);
   const topics = [];
@@ -34,7 +36,7 @@ function describe(name: string, from: number, to: number, context: RequestContex
   const allowed = broker.authorizer.allowed(client, OPERATION.describe, RESOURCE.topic, name);
   if (!allowed || !topic) {
     const errorCode = allowed ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.TOPIC_AUTHORIZATION_FAILED;
-    return { errorCode, name, topicId: ZERO_UUID, isInternal: false, partitions: [] };
+    return { ...failed(name, errorCode), topicAuthorizedOperations: allowed ? topicOperations(name, context) : undefined };
   }
   const { nodeId } = broker;
   return {
@@ -55,4 +57,8 @@ function describe(name: string, from: number, to: number, context: RequestContex
     })),
     topicAuthorizedOperations: topicOperations(name, context),
   };
+}
+
+function failed(name: string, errorCode: number) {
+  return { errorCode, name, topicId: ZERO_UUID, isInternal: false, partitions: [] };
 }

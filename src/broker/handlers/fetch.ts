@@ -20,6 +20,8 @@ const BY_ID_SINCE = 13;
 const V2_SINCE = 4;
 const FIRST_BATCH_WHOLE_SINCE = 3;
 const EMPTY = Buffer.alloc(0);
+/** With these the list of aborted transactions is empty, with others null: as Kafka makes its answers. */
+const NOT_FOUND: ReadonlySet<number> = new Set([ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.TOPIC_AUTHORIZATION_FAILED]);
 
 interface Result {
   readonly partitionIndex: number;
@@ -28,6 +30,7 @@ interface Result {
   readonly lastStableOffset: number;
   readonly logStartOffset: number;
   readonly abortedTransactions: readonly { readonly producerId: number; readonly firstOffset: number }[] | null;
+  readonly divergingEpoch?: EpochEnd;
   readonly records: Buffer | readonly Buffer[];
   /** Bytes of `records`. */
   readonly size: number;
@@ -73,6 +76,7 @@ function isDue(session: FetchSession, request: FetchRequest, context: RequestCon
   for (const wanted of session.partitions) {
     const partition = partitionOf(wanted, context);
     if (typeof partition === 'number') return true;
+    if (divergence(partition, wanted) !== null) return true;
     const readable = partition.readableBytes(wanted.fetchOffset, request.isolationLevel === 1);
     if (readable === Number.POSITIVE_INFINITY) return true;
     bytes += Math.min(readable, wanted.maxBytes);
@@ -115,14 +119,32 @@ function partitionOf(wanted: WantedPartition, { broker, client, version }: Reque
   if (wanted.errorCode !== ErrorCode.NONE) return wanted.errorCode;
   if (!broker.authorizer.allowed(client, OPERATION.read, RESOURCE.topic, wanted.topic)) return ErrorCode.TOPIC_AUTHORIZATION_FAILED;
   const partition = broker.topics.partition(wanted.topic, wanted.partition);
-  if (!partition) return version >= BY_ID_SINCE ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+  if (!partition) return version >= BY_ID_SINCE && !broker.topics.get(wanted.topic) ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
   // A session outlives its topics: another one may have the name by now.
   if (wanted.topicId !== ZERO_UUID && wanted.topicId !== partition.topicId) return ErrorCode.UNKNOWN_TOPIC_ID;
   const fenced = partition.epochError(wanted.currentLeaderEpoch);
   return fenced === ErrorCode.NONE ? partition : fenced;
 }
 
+interface EpochEnd {
+  readonly epoch: number;
+  readonly endOffset: number;
+}
+
+/** Where a reader that names the epoch of its last record left the log as it is here (KIP-595); null if it did not. */
+function divergence(partition: Partition, { lastFetchedEpoch, fetchOffset }: WantedPartition): EpochEnd | null {
+  if (lastFetchedEpoch < 0) return null;
+  const end = partition.endOfEpoch(lastFetchedEpoch);
+  return end.epoch < lastFetchedEpoch || end.endOffset < fetchOffset ? end : null;
+}
+
 function read(partition: Partition, wanted: WantedPartition, limits: Limits, context: RequestContext): Result {
+  const divergingEpoch = divergence(partition, wanted);
+  if (divergingEpoch !== null) {
+    if (divergingEpoch.epoch < 0) return refused(wanted.partition, ErrorCode.OFFSET_OUT_OF_RANGE);
+    const { highWatermark, lastStableOffset, logStartOffset } = partition;
+    return { ...refused(wanted.partition, ErrorCode.NONE), highWatermark, lastStableOffset, logStartOffset, divergingEpoch };
+  }
   const maxBytes = Math.min(wanted.maxBytes, limits.left);
   const got = partition.read(wanted.fetchOffset, { maxBytes, firstWhole: limits.mayExceed, readCommitted: limits.readCommitted });
   if (got.errorCode !== ErrorCode.NONE) return refused(wanted.partition, got.errorCode);
@@ -144,7 +166,16 @@ function read(partition: Partition, wanted: WantedPartition, limits: Limits, con
 }
 
 function refused(partitionIndex: number, errorCode: number): Result {
-  return { partitionIndex, errorCode, highWatermark: -1, lastStableOffset: -1, logStartOffset: -1, abortedTransactions: null, records: EMPTY, size: 0 };
+  return {
+    partitionIndex,
+    errorCode,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    abortedTransactions: NOT_FOUND.has(errorCode) ? [] : null,
+    records: EMPTY,
+    size: 0,
+  };
 }
 
 /** Shapes the answer: grouped by topic in order; in a session only what changed. */

@@ -12,6 +12,8 @@ const TRANSACTION = 1;
 export const findCoordinator = handle(FindCoordinator, (request, context) => {
   const keys = context.version >= 4 ? request.coordinatorKeys : [request.key];
   const coordinators = keys.map((key) => coordinator(key, request.keyType, context));
+  // Kafka's own odd text for "no error" of the versions with one key.
+  if (context.version < 4 && coordinators[0]?.errorCode === ErrorCode.NONE) return { ...coordinators[0], errorMessage: 'NONE' };
   const [only] = coordinators;
   return context.version >= 4 || !only ? { coordinators } : only;
 });

@@ -45,6 +45,8 @@ export const offsetDelete = handle(OffsetDelete, (request, context) => {
   const { broker, client } = context;
   if (!broker.authorizer.allowed(client, OPERATION.delete, RESOURCE.group, request.groupId))
     return { errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED, topics: [] };
+  // Offsets may be committed for the group with no name, as Kafka lets old clients; it is not administered.
+  if (request.groupId === '') return { errorCode: ErrorCode.INVALID_GROUP_ID, topics: [] };
   const exists = (topic: string, partition: number): boolean => broker.topics.partition(topic, partition) !== undefined;
   const answer = broker.groups.run({ kind: 'delete-offsets', request, exists });
   return unlessDiskRefuses(answer, context, () => ({ errorCode: ErrorCode.COORDINATOR_NOT_AVAILABLE, topics: [] }));

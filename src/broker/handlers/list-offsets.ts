@@ -89,7 +89,7 @@ function lookUp(partition: Partition, timestamp: number, readCommitted: boolean)
 
 /** Version 0: start offsets of segments older than the time, newest first, the end of the log before them. */
 function oldStyle(partition: Partition, { timestamp, maxNumOffsets }: Asked): number[] {
-  if (timestamp === LATEST) return [partition.highWatermark];
+  if (timestamp === LATEST) return partition.offsetsBefore(Number.POSITIVE_INFINITY).slice(0, Math.max(0, maxNumOffsets));
   if (timestamp === EARLIEST) return [partition.logStartOffset];
   return partition.offsetsBefore(timestamp).slice(0, Math.max(0, maxNumOffsets));
 }

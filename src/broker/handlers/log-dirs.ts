@@ -29,6 +29,8 @@ export const alterReplicaLogDirs = handle(AlterReplicaLogDirs, (request, { broke
     topics.map(({ name, partitions }) => ({
       topicName: name,
       partitions: partitions.map((partitionIndex) => {
+        // The directory first, as Kafka.
+        if (!broker.topics.dirs.includes(path)) return { partitionIndex, errorCode: ErrorCode.LOG_DIR_NOT_FOUND };
         const partition = broker.topics.partition(name, partitionIndex);
         if (!partition) return { partitionIndex, errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION };
         return { partitionIndex, errorCode: partition.dataDir === path ? ErrorCode.NONE : ErrorCode.LOG_DIR_NOT_FOUND };

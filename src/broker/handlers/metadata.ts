@@ -18,6 +18,8 @@ export const metadata = handle(Metadata, async (request, context) => {
   const { broker, client, version } = context;
   const { host, port } = broker.addressFor(client);
   const wanted = request.topics;
+  if (version < IDS_SINCE && wanted?.some(({ topicId, name }) => topicId !== ZERO_UUID || name === null))
+    return { brokers: [], topics: wanted.map(({ topicId, name }) => failed(name ?? '', topicId, ErrorCode.INVALID_REQUEST)) };
   const all = wanted === null || (version < ALL_TOPICS_BEFORE && wanted.length === 0);
   // A client that asks for metadata does not know it is over a quota of changes: it has its topics, and waits afterwards.
   const quota = broker.quotas.mutations(context, false);
@@ -39,6 +41,9 @@ interface Wanted {
   readonly allowAutoTopicCreation: boolean;
   readonly includeTopicAuthorizedOperations: boolean;
 }
+
+/** By id only where the version can say so (Kafka's MetadataRequest). */
+const IDS_SINCE = 12;
 
 async function namedTopics(request: Wanted, quota: Mutations, context: RequestContext) {
   const out = [];

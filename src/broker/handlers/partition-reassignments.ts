@@ -1,8 +1,9 @@
 /** Alter- and ListPartitionReassignments (keys 45 and 46): on one node nothing moves (KIP-455). */
 import { AlterPartitionReassignments } from '../../kafka/apis/alter-partition-reassignments.ts';
 import { ListPartitionReassignments } from '../../kafka/apis/list-partition-reassignments.ts';
-import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
+import { ErrorCode } from '../../kafka/errors.ts';
 import { handle, type RequestContext } from '../request.ts';
+import { manualPlacementError } from './manual-placement.ts';
 
 export const listPartitionReassignments = handle(ListPartitionReassignments, () => ({ errorCode: ErrorCode.NONE, errorMessage: null, topics: [] }));
 
@@ -11,15 +12,15 @@ export const alterPartitionReassignments = handle(AlterPartitionReassignments, (
   errorMessage: null,
   responses: request.topics.map(({ name, partitions }) => ({
     name,
-    partitions: partitions.map(({ partitionIndex, replicas }) => {
-      const errorCode = verdict(context.broker.topics.partition(name, partitionIndex) !== undefined, replicas, context);
-      return { partitionIndex, errorCode, errorMessage: errorCode === ErrorCode.NONE ? null : errorMessage(errorCode) };
-    }),
+    partitions: partitions.map(({ partitionIndex, replicas }) => ({ partitionIndex, ...verdict({ name, partitionIndex }, replicas, context) })),
   })),
 }));
 
-function verdict(exists: boolean, replicas: readonly number[] | null, { broker }: RequestContext): number {
-  if (!exists) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
-  if (replicas === null) return ErrorCode.NO_REASSIGNMENT_IN_PROGRESS;
-  return replicas.length === 1 && replicas[0] === broker.nodeId ? ErrorCode.NONE : ErrorCode.INVALID_REPLICA_ASSIGNMENT;
+function verdict(of: { readonly name: string; readonly partitionIndex: number }, replicas: readonly number[] | null, { broker }: RequestContext) {
+  if (!broker.topics.get(of.name)) return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, errorMessage: `Unable to find a topic named ${of.name}.` };
+  if (!broker.topics.partition(of.name, of.partitionIndex))
+    return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, errorMessage: `Unable to find partition ${of.name}:${of.partitionIndex}.` };
+  if (replicas === null) return { errorCode: ErrorCode.NO_REASSIGNMENT_IN_PROGRESS, errorMessage: null };
+  const message = manualPlacementError(replicas, broker.nodeId);
+  return { errorCode: message === null ? ErrorCode.NONE : ErrorCode.INVALID_REPLICA_ASSIGNMENT, errorMessage: message };
 }

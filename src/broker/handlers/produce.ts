@@ -20,12 +20,15 @@ interface Item {
 type PartitionAnswer = ReturnType<typeof answerOf>;
 /** Versions below take format v0 or v1; from here on exactly one batch of format v2. */
 const ONE_BATCH_SINCE = 3;
+/** Older clients take it for a fatal error (KIP-890). */
+const KNOWS_ABORTABLE_SINCE = 11;
 
 export const produce = handle(Produce, (request, context) => {
   const { broker } = context;
   const written: Partition[] = [];
   const acksKnown = request.acks >= -1 && request.acks <= 1;
-  const responses = request.topicData.map(({ name, partitionData }) => ({
+  const asked = request.topicData.filter(({ partitionData }) => partitionData.length > 0);
+  const responses = asked.map(({ name, partitionData }) => ({
     name,
     partitionResponses: partitionData.map((item) => {
       const refused = acksKnown ? requestRefusal(request.transactionalId, name, context) : ErrorCode.INVALID_REQUIRED_ACKS;
@@ -61,10 +64,11 @@ function append(
   const outcome = partition.append(item.records, {
     oneBatch: version >= ONE_BATCH_SINCE,
     zstdAllowed: version >= 7,
-    inTransaction: (producerId, epoch) =>
-      transactionalId === null
-        ? ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-        : broker.transactionState.verifyPartition({ transactionalId, producerId, epoch }, topic, item.index),
+    inTransaction: (producerId, epoch) => {
+      if (transactionalId === null) return ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+      const errorCode = broker.transactionState.verifyPartition({ transactionalId, producerId, epoch }, topic, item.index);
+      return errorCode === ErrorCode.INVALID_TXN_STATE && version >= KNOWS_ABORTABLE_SINCE ? ErrorCode.TRANSACTION_ABORTABLE : errorCode;
+    },
   });
   if (outcome.errorCode === ErrorCode.NONE) {
     into.written.push(partition);

@@ -4,13 +4,13 @@
  */
 import { SaslAuthenticate } from '../../kafka/apis/sasl-authenticate.ts';
 import { SaslHandshake } from '../../kafka/apis/sasl-handshake.ts';
-import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
+import { ErrorCode } from '../../kafka/errors.ts';
 import { handle } from '../request.ts';
 
 export const saslHandshake = handle(SaslHandshake, () => ({ errorCode: ErrorCode.ILLEGAL_SASL_STATE, mechanisms: [] }));
 
 export const saslAuthenticate = handle(SaslAuthenticate, () => ({
   errorCode: ErrorCode.ILLEGAL_SASL_STATE,
-  errorMessage: errorMessage(ErrorCode.ILLEGAL_SASL_STATE),
+  errorMessage: 'SaslAuthenticate request received after successful authentication',
   authBytes: Buffer.alloc(0),
 }));

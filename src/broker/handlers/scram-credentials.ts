@@ -40,9 +40,9 @@ export const describeUserScramCredentials = handle(DescribeUserScramCredentials,
       };
     }
     const credentialInfos = credentials.map(({ mechanism, iterations }) => ({ mechanism: mechanism === 'SCRAM-SHA-256' ? 1 : 2, iterations }));
-    return { user, errorCode: ErrorCode.NONE, errorMessage: null, credentialInfos };
+    return { user, errorCode: ErrorCode.NONE, errorMessage: '', credentialInfos };
   });
-  return { errorCode: ErrorCode.NONE, errorMessage: null, results };
+  return { errorCode: ErrorCode.NONE, errorMessage: '', results };
 });
 
 type Alteration = RequestOf<typeof AlterUserScramCredentials>;

@@ -10,6 +10,7 @@ export const syncGroup = handle(SyncGroup, (request, context) => {
   const { groupId } = request;
   const refuse = (errorCode: number) => ({ errorCode, protocolType: null, protocolName: null, assignment: Buffer.alloc(0) });
   if (!broker.authorizer.allowed(client, OPERATION.read, RESOURCE.group, groupId)) return refuse(ErrorCode.GROUP_AUTHORIZATION_FAILED);
+  if (groupId === '') return refuse(ErrorCode.INVALID_GROUP_ID);
   const answer = broker.groups.wait((ticket) => ({ kind: 'sync', request, version, ticket }), {
     signal: client.gone,
     leave: (ticket) => ({ kind: 'gone', groupId, ticket }),

@@ -32,16 +32,19 @@ export const initProducerId = handle(InitProducerId, async (request, context) =>
   const { broker, client, version } = context;
   const refuse = (errorCode: number) => ({ errorCode, producerId: -1, producerEpoch: -1 });
   const { transactionalId } = request;
+  const oneOfTwo = (request.producerId === -1) !== (request.producerEpoch === -1);
   const takeId = (): Promise<number | null> => unlessDiskRefuses(broker.producerIds.take(), context, () => null);
   if (transactionalId === null) {
     const may =
       broker.authorizer.allowed(client, OPERATION.idempotentWrite, RESOURCE.cluster, CLUSTER_NAME) ||
       broker.authorizer.allowedAny(client, OPERATION.write, RESOURCE.topic);
     if (!may) return refuse(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
+    if (oneOfTwo) return refuse(ErrorCode.INVALID_REQUEST);
     const producerId = await takeId();
     return producerId === null ? refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE) : { errorCode: ErrorCode.NONE, producerId, producerEpoch: 0 };
   }
   if (!mayUse(transactionalId, context)) return refuse(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+  if (oneOfTwo) return refuse(ErrorCode.INVALID_REQUEST);
   const freshId = await takeId();
   if (freshId === null) return refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE);
   const { transactionTimeoutMs: timeoutMs, producerEpoch } = request;

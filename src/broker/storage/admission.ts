@@ -17,6 +17,8 @@ const ZSTD = 4;
 const NO_WINDOW = Number.MAX_SAFE_INTEGER;
 /** Smallest message of the old formats: offset, size, crc, magic, attributes, key and value lengths. */
 const MIN_LEGACY_BYTES = 26;
+/** The same without offset and size. */
+const SMALLEST_BODY = 14;
 
 export interface AdmissionRules {
   readonly config: TopicConfig;
@@ -26,6 +28,8 @@ export interface AdmissionRules {
   readonly zstdAllowed: boolean;
   /** Epoch ms. */
   readonly now: number;
+  /** `topic-0`, for what is told to the producer. */
+  readonly label: string;
 }
 
 export interface RecordError {
@@ -49,10 +53,20 @@ export interface Admitted {
 /** Checks and, where the topic asks for it, changes a slab. */
 export function admit(records: Buffer, rules: AdmissionRules): Admitted | Refused {
   const legacy = records.length >= MIN_LEGACY_BYTES && magicAt(records, 0) < 2;
+  const strange = records.length < 17 ? null : strangeHead(records);
+  if (strange !== null) return refused(ErrorCode.CORRUPT_MESSAGE, strange);
   if (rules.oneBatch && (legacy || records.length < 17))
     return refused(ErrorCode.INVALID_RECORD, 'Produce requests with version 3 or later must hold exactly one batch of format 2.');
   if (legacy) return admitLegacy(records, rules);
   return admitV2(records, rules);
+}
+
+/** What Kafka's iteration of batches stumbles over first; null when the first one looks like a batch. */
+function strangeHead(records: Buffer): string | null {
+  const bodyBytes = sizeAt(records, 0) - 12;
+  if (bodyBytes < SMALLEST_BODY) return `Record size ${bodyBytes} is less than the minimum record overhead (${SMALLEST_BODY})`;
+  const magic = magicAt(records, 0);
+  return magic < 0 || magic > 2 ? `Invalid magic found in record: ${magic}` : null;
 }
 
 function refused(errorCode: number, message: string, recordErrors?: readonly RecordError[]): Refused {
@@ -84,6 +98,8 @@ function largestMessage(records: Buffer): number {
 function admitV2(records: Buffer, rules: AdmissionRules): Admitted | Refused {
   const fault = checkBatch(records, 0);
   const size = records.length >= 12 ? sizeAt(records, 0) : 0;
+  if (fault === 'short' && rules.oneBatch)
+    return refused(ErrorCode.INVALID_RECORD, 'The batch is cut short: a request holds exactly one whole batch per partition.');
   if (fault === 'magic' || fault === 'size' || fault === 'short')
     return refused(ErrorCode.CORRUPT_MESSAGE, 'The batch has an unknown format or a wrong length.');
   if (size !== records.length)
@@ -151,7 +167,7 @@ function lookInside(batch: BatchView, rules: AdmissionRules): Refused | null {
   let cursor: RecordCursor;
   try {
     cursor = new RecordCursor(batch);
-    return compacted ? (keylessRecords(cursor) ?? windowErrors(new RecordCursor(batch), windowed ? window : null)) : windowErrors(cursor, window);
+    return compacted ? (keylessRecords(cursor, rules.label) ?? windowErrors(new RecordCursor(batch), windowed ? window : null)) : windowErrors(cursor, window);
   } catch {
     return refused(ErrorCode.INVALID_RECORD, 'The records of the batch cannot be read.');
   }
@@ -196,14 +212,13 @@ function timestampWindow({ config, now }: AdmissionRules): Window | null {
   return { earliest: before > NO_WINDOW ? Number.NEGATIVE_INFINITY : now - before, latest: after > NO_WINDOW ? Number.POSITIVE_INFINITY : now + after };
 }
 
-function keylessRecords(cursor: RecordCursor): Refused | null {
+function keylessRecords(cursor: RecordCursor, label: string): Refused | null {
   const bad: RecordError[] = [];
   for (let i = 0; cursor.next(); i++) {
-    if (cursor.key() === null) bad.push({ batchIndex: i, batchIndexErrorMessage: 'Compacted topic cannot accept message without key.' });
+    if (cursor.key() === null)
+      bad.push({ batchIndex: i, batchIndexErrorMessage: `Compacted topic cannot accept message without key in topic partition ${label}` });
   }
-  return bad.length === 0
-    ? null
-    : refused(ErrorCode.INVALID_RECORD, 'One or more records have been rejected: a compacted topic needs a key in every record.', bad);
+  return bad.length === 0 ? null : refused(ErrorCode.INVALID_RECORD, rejection(bad), bad);
 }
 
 function windowErrors(cursor: RecordCursor, window: Window | null): Refused | null {
@@ -211,9 +226,19 @@ function windowErrors(cursor: RecordCursor, window: Window | null): Refused | nu
   for (let i = 0; cursor.next(); i++) {
     const { timestamp } = cursor;
     if (window === null || timestamp === -1 || (timestamp >= window.earliest && timestamp <= window.latest)) continue;
-    bad.push({ batchIndex: i, batchIndexErrorMessage: `Timestamp ${timestamp} is outside of ${window.earliest} to ${window.latest}.` });
+    bad.push({ batchIndex: i, batchIndexErrorMessage: outOfWindow(i, timestamp, window) });
   }
-  return bad.length === 0
-    ? null
-    : refused(ErrorCode.INVALID_TIMESTAMP, 'One or more records have been rejected: the timestamp is too far from the time of the broker.', bad);
+  return bad.length === 0 ? null : refused(ErrorCode.INVALID_TIMESTAMP, 'One or more records have been rejected due to invalid timestamp', bad);
+}
+
+function outOfWindow(index: number, timestamp: number, { earliest, latest }: Window): string {
+  return `Timestamp ${timestamp} of message with offset ${index} is out of range. The timestamp should be within [${earliest}, ${latest}]`;
+}
+
+/** Kafka's sentence for records that were refused one by one. */
+function rejection(errors: readonly RecordError[]): string {
+  const shown = errors
+    .slice(0, 3)
+    .map(({ batchIndex, batchIndexErrorMessage }) => `RecordError(batchIndex=${batchIndex}, message='${batchIndexErrorMessage}')`);
+  return `One or more records have been rejected due to ${errors.length} record errors in total, and only showing the first three errors at most: [${shown.join(', ')}]`;
 }

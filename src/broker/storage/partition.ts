@@ -20,7 +20,7 @@ import { downConvert } from '../../records/legacy.ts';
 import { Log } from '../../wal/log.ts';
 import type { Damage } from '../../wal/recover.ts';
 import { logConfigOf, type TopicConfig } from '../topic-config.ts';
-import { admit, type RecordError } from './admission.ts';
+import { admit, type RecordError, type Refused } from './admission.ts';
 import { readPartitionMetadata, writePartitionMetadata } from './data-dir.ts';
 import { PartitionState } from './partition-state.ts';
 import type { AbortedTxn, ProducerState } from './producers.ts';
@@ -73,6 +73,9 @@ export interface ReadOutcome {
   readonly records: Buffer;
   readonly aborted: readonly AbortedTxn[];
 }
+
+/** With these refusals Kafka does not tell where the log starts. */
+const STARTLESS: ReadonlySet<number> = new Set([ErrorCode.CORRUPT_MESSAGE, ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE]);
 
 export class Partition {
   readonly topic: string;
@@ -177,8 +180,8 @@ export class Partition {
     // Before anything else: a duplicate of what is about to be cut off must not be taken for stored.
     if (broken) return failed({ errorCode: ErrorCode.KAFKA_STORAGE_ERROR, message: errorText(broken) });
     const now = this.#clock.now();
-    const admitted = admit(records, { config: this.#config, oneBatch: rules.oneBatch, zstdAllowed: rules.zstdAllowed, now });
-    if (admitted.errorCode !== NONE || !('batch' in admitted)) return failed(admitted);
+    const admitted = admit(records, { config: this.#config, oneBatch: rules.oneBatch, zstdAllowed: rules.zstdAllowed, now, label: this.label });
+    if (admitted.errorCode !== NONE || !('batch' in admitted)) return failed(admitted, STARTLESS.has(admitted.errorCode) ? -1 : this.#log.logStartOffset);
     const { batch } = admitted;
     if (batch.producerId >= 0) {
       if (batch.isTransactional) {
@@ -186,7 +189,7 @@ export class Partition {
         if (errorCode !== NONE) return failed({ errorCode, message: errorMessage(errorCode) });
       }
       const verdict = this.producers.check(batch);
-      if (verdict.kind === 'refuse') return failed({ errorCode: verdict.error, message: errorMessage(verdict.error) });
+      if (verdict.kind === 'refuse') return failed({ errorCode: verdict.error, message: errorMessage(verdict.error) }, this.#log.logStartOffset);
       if (verdict.kind === 'duplicate') return this.#stored(verdict.baseOffset, verdict.timestamp);
     }
     try {
@@ -378,21 +381,6 @@ export function readErrorCode(error: unknown): number {
   throw error;
 }
 
-function failed({
-  errorCode,
-  message,
-  recordErrors,
-}: {
-  readonly errorCode: number;
-  readonly message?: string;
-  readonly recordErrors?: readonly RecordError[];
-}): AppendOutcome {
-  return {
-    errorCode,
-    baseOffset: -1,
-    logAppendTimeMs: -1,
-    logStartOffset: -1,
-    ...(message !== undefined && { message }),
-    ...(recordErrors && { recordErrors }),
-  };
+function failed({ errorCode, message, recordErrors }: Omit<Refused, 'message'> & { readonly message?: string }, logStartOffset = -1): AppendOutcome {
+  return { errorCode, baseOffset: -1, logAppendTimeMs: -1, logStartOffset, ...(message !== undefined && { message }), ...(recordErrors && { recordErrors }) };
 }
