@@ -193,7 +193,9 @@ test('performance tools: contents from a file, transactions, figures, no heading
     ...['--topic', 'fast', '--num-records', '10', '--payload-file', payload, '--throughput', '-1', '--print-metrics'],
     ...['--transactional-id', 'perf', '--transaction-duration-ms', '100', '--producer-props', `bootstrap.servers=${broker.address}`],
   ]);
-  expect(sent.out).toMatch(/^Reading payloads from: .*\nNumber of messages read: 2\n10 records sent, .*\n\nMetric Name +Value\nproducer-metrics:record-send-total:.* : 10\.000\n$/);
+  expect(sent.out).toMatch(
+    /^Reading payloads from: .*\nNumber of messages read: 2\n10 records sent, .*\n\nMetric Name +Value\nproducer-metrics:record-send-total:.* : 10\.000\n$/,
+  );
   const [read, none] = await all(
     ['consumer-perf-test', '--topic', 'fast', '--messages', '10', '--hide-header', '--timeout', '10000'],
     ['consumer-perf-test', '--topic', 'fast', '--messages', '10', '--from-latest', '--timeout', '1000'],
