@@ -7,6 +7,7 @@ import type { ConsumerConfig } from '../kafka/client/settings.ts';
 import { ErrorCode } from '../kafka/errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { errorText, ProtocolError } from '../lib/errors.ts';
+import { javaClassOf } from './kafka-tool/java-text.ts';
 import { type Formatter, formatterOf, OutputBuffer } from './kafka-tool/message-formatters.ts';
 import { type Options, type ToolOption, UsageFault } from './kafka-tool/options.ts';
 import { err, logLine, out, WireError } from './kafka-tool/output.ts';
@@ -231,7 +232,7 @@ async function run(options: Options): Promise<number> {
   await reader.stop();
   if (fatal !== undefined) {
     logLine('ERROR', `Error processing message, terminating consumer process: `, CLASS);
-    err(`${fatal instanceof WireError ? fatal.javaText : fatal.message}\n`);
+    err(`${fatal instanceof ProtocolError ? `${javaClassOf(fatal.wireCode)}: ` : ''}${fatal.message}\n`);
     exitCode = 1;
   }
   err(`Processed a total of ${course.count} messages\n`);

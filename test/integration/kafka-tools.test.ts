@@ -564,6 +564,12 @@ describe('a broker with logins and access rules', () => {
     expect((await as('admin', 'acls', '--list')).out).toContain('principal=User:bob');
     await as('admin', 'acls', '--remove', '--force', '--allow-principal', 'User:bob', '--operation', 'Describe', '--topic', 'secret');
     expect((await as('admin', 'acls', '--list')).out).toBe('');
+    // Nothing is known of a topic that may not be read: the reader is told so, and does not wait for it to appear.
+    const reading = ['--bootstrap-server', guarded.address, '--consumer.config', properties('bob'), '--topic', 'secret'];
+    expect(await runTool('kafka-console-consumer.sh', reading)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [secret]\n'),
+    });
     const wrong = await runTool('kafka-topics.sh', ['--bootstrap-server', guarded.address, '--list', '--command-config', properties('eve')]);
     expect(wrong.code).toBe(1);
     expect(wrong.err).toMatch(/Authentication failed|login as eve failed/);

@@ -27,6 +27,16 @@ const IRREGULAR: Readonly<Record<string, string>> = {
   KAFKA_STORAGE_ERROR: 'KafkaStorageException',
   UNSUPPORTED_SASL_MECHANISM: 'UnsupportedSaslMechanismException',
   ELIGIBLE_LEADERS_NOT_AVAILABLE: 'EligibleLeadersNotAvailableException',
+  NETWORK_EXCEPTION: 'NetworkException',
+  TOPIC_AUTHORIZATION_FAILED: 'TopicAuthorizationException',
+  GROUP_AUTHORIZATION_FAILED: 'GroupAuthorizationException',
+  CLUSTER_AUTHORIZATION_FAILED: 'ClusterAuthorizationException',
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: 'TransactionalIdAuthorizationException',
+  DELEGATION_TOKEN_AUTHORIZATION_FAILED: 'DelegationTokenAuthorizationException',
+  DELEGATION_TOKEN_AUTH_DISABLED: 'DelegationTokenDisabledException',
+  DELEGATION_TOKEN_REQUEST_NOT_ALLOWED: 'UnsupportedByAuthenticationException',
+  PRINCIPAL_DESERIALIZATION_FAILURE: 'PrincipalDeserializationException',
+  FETCH_SESSION_TOPIC_ID_ERROR: 'FetchSessionTopicIdException',
 };
 
 /** The class with which a Java client shows an error code. */

@@ -7,7 +7,7 @@ import { Assigned } from '../../kafka/client/assigned.ts';
 import { Cluster } from '../../kafka/client/cluster.ts';
 import { Fetcher } from '../../kafka/client/fetcher.ts';
 import type { ConsumerConfig } from '../../kafka/client/settings.ts';
-import { ErrorCode, errorMessage } from '../../kafka/errors.ts';
+import { ErrorCode } from '../../kafka/errors.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { errorText, ProtocolError } from '../../lib/errors.ts';
 import { RecordCursor } from '../../records/cursor.ts';
@@ -121,7 +121,7 @@ export class SoloReader {
     const names = typeof topics === 'function' ? null : topics;
     const refusals = await this.#cluster.load(names, config['allow.auto.create.topics']);
     for (const [name, wireCode] of names === null ? [] : refusals) {
-      if (wireCode === ErrorCode.TOPIC_AUTHORIZATION_FAILED) throw new ProtocolError(`topic ${name}: ${errorMessage(wireCode)}`, { wireCode });
+      if (wireCode === ErrorCode.TOPIC_AUTHORIZATION_FAILED) throw new ProtocolError(`Not authorized to access topics: [${name}]`, { wireCode });
     }
     const known = new Set(this.#partitions.map(({ topic, partition }) => `${topic}-${partition}`));
     const fresh: Assigned[] = [];

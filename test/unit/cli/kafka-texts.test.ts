@@ -59,6 +59,10 @@ describe('times', () => {
 });
 
 test('Java’s names and numbers', () => {
+  // org.apache.kafka.common.protocol.Errors of 3.9.1: refusals have no "Failed" in the names of their classes.
+  const classes = [29, 30, 31, 53, 65].map((code) => javaClassOf(code).replace('org.apache.kafka.common.errors.', ''));
+  expect(classes).toEqual(['Topic', 'Group', 'Cluster', 'TransactionalId', 'DelegationToken'].map((word) => `${word}AuthorizationException`));
+  expect(javaClassOf(13)).toBe('org.apache.kafka.common.errors.NetworkException');
   expect(javaClassOf(3)).toBe('org.apache.kafka.common.errors.UnknownTopicOrPartitionException');
   expect(javaClassOf(36)).toBe('org.apache.kafka.common.errors.TopicExistsException');
   expect(javaClassOf(17)).toBe('org.apache.kafka.common.errors.InvalidTopicException');
