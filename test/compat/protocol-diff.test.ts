@@ -12,6 +12,7 @@ import { accessCases } from './protocol-access.ts';
 import { ALLOWED, type Allowed, allowedBy } from './protocol-allowed.ts';
 import { configCases } from './protocol-configs.ts';
 import { firstCases, groupCases } from './protocol-groups.ts';
+import { memberCases } from './protocol-members.ts';
 import { Pair } from './protocol-pair.ts';
 import { recordCases } from './protocol-records.ts';
 import { topicCases } from './protocol-topics.ts';
@@ -70,7 +71,8 @@ function compare(settings: Readonly<Record<string, string>>, suites: readonly Re
 }
 
 describe.runIf(PROOF && canStart)(`the answers of Kafka and ours${why}`, () => {
-  describe('without an authorizer', () => compare({}, [firstCases, topicCases, configCases, recordCases, groupCases, transactionCases, accessCases]));
+  describe('without an authorizer', () =>
+    compare({}, [firstCases, topicCases, configCases, recordCases, groupCases, memberCases, transactionCases, accessCases]));
   describe('with an authorizer', () => compare(GUARDED, [{ acls: accessCases.acls }]));
   it('compared many, and every allowed difference is still there', () => {
     console.log(`${compared} requests compared, ${ALLOWED.length} kinds of differences allowed`);

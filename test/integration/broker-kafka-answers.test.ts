@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AlterClientQuotas } from '../../src/kafka/apis/alter-client-quotas.ts';
 import { AlterConfigs } from '../../src/kafka/apis/alter-configs.ts';
 import { AlterPartitionReassignments } from '../../src/kafka/apis/alter-partition-reassignments.ts';
+import { ConsumerGroupHeartbeat } from '../../src/kafka/apis/consumer-group-heartbeat.ts';
 import { CreateAcls } from '../../src/kafka/apis/create-acls.ts';
 import { CreatePartitions } from '../../src/kafka/apis/create-partitions.ts';
 import { CreateTopics } from '../../src/kafka/apis/create-topics.ts';
@@ -135,6 +136,8 @@ it('refuses the group without a name where Kafka does', async () => {
   expect((await client.call(Heartbeat, { groupId: '', generationId: 1, memberId: 'm' })).errorCode).toBe(ErrorCode.INVALID_GROUP_ID);
   expect((await client.call(SyncGroup, { groupId: '', generationId: 1, memberId: 'm', assignments: [] })).errorCode).toBe(ErrorCode.INVALID_GROUP_ID);
   expect((await client.call(OffsetDelete, { groupId: '', topics: [] })).errorCode).toBe(ErrorCode.INVALID_GROUP_ID);
+  const leaving = { groupId: 'none', memberId: 'm', memberEpoch: -1 };
+  expect((await client.call(ConsumerGroupHeartbeat, leaving)).errorMessage).toBe('Group none not found.');
 });
 
 it('tells a reader where its epoch ended (KIP-595), and every segment to the oldest ListOffsets', async () => {

@@ -67,7 +67,7 @@ export class ConsumerGroups {
       known?.consumer ??
       (memberEpoch === 0
         ? this.#begin(groupId, known)
-        : refused(ErrorCode.GROUP_ID_NOT_FOUND, known ? notFound(groupId, known) : `Consumer group ${groupId} not found.`));
+        : refused(ErrorCode.GROUP_ID_NOT_FOUND, known || memberEpoch < 0 ? notFound(groupId, known) : `Consumer group ${groupId} not found.`));
     if ('reply' in group) return group;
     const memberId = call.request.memberId === '' ? newId() : call.request.memberId;
     const outcome = beat(group, call, memberId, { rules, now });
