@@ -64,6 +64,18 @@ describe('topics through crashes', () => {
     expect(await readAll(next.client, 't', 0)).toEqual([{ offset: 0, key: null, value: 'safe' }]);
   });
 
+  test('a raised log start is believed only when what is left behind it is durable', async () => {
+    const { broker, disk, client } = await onMemory();
+    const { topics } = broker.running.broker;
+    await broker.topic('t');
+    for (let i = 0; i < 10; i++) await produceTo(client, 't', 0, batchOf([`${i}`]), { acks: 1 });
+    await topics.raiseLogStart(topics.partition('t', 0)!, 8);
+    const next = await afterCrash(disk);
+    expect(next.broker.said).toEqual([]);
+    const left = next.broker.running.broker.topics.partition('t', 0);
+    expect([left?.logStartOffset, left?.highWatermark]).toEqual([8, 10]);
+  });
+
   test('partitions added while the topic goes do not stay behind', async () => {
     const { broker, disk } = await onMemory();
     await broker.topic('t');
