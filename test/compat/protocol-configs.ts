@@ -68,7 +68,7 @@ async function altering(pair: Pair): Promise<void> {
     const configs = ops.map(([name, configOperation, value]) => ({ name, configOperation, value }));
     await pair.last(what, IncrementalAlterConfigs, { resources: [{ resourceType, resourceName, configs }], validateOnly });
     if (resourceType === TOPIC && resourceName !== '' && !resourceName.startsWith('no'))
-      await pair.last(`after ${what}`, DescribeConfigs, {
+      await pair.settled(`after ${what}`, DescribeConfigs, {
         resources: [{ resourceType, resourceName, configurationKeys: ['retention.ms', 'cleanup.policy', 'segment.bytes'] }],
       });
   };
@@ -183,7 +183,7 @@ async function replacing(pair: Pair): Promise<void> {
   );
   const ask = async (what: string, [resourceType, resourceName]: Resource, configs: readonly object[], validateOnly = false) => {
     await pair.last(what, AlterConfigs, { resources: [{ resourceType, resourceName, configs }], validateOnly });
-    await pair.last(`after ${what}`, DescribeConfigs, {
+    await pair.settled(`after ${what}`, DescribeConfigs, {
       resources: [{ resourceType: TOPIC, resourceName: 'replaced', configurationKeys: ['retention.ms', 'cleanup.policy'] }],
     });
   };

@@ -316,6 +316,18 @@ export class Pair {
     return this.ask(what, api, this.range(api)[1], body, options);
   }
 
+  /** {@link last}, again while the answers differ, for up to 3 s: Kafka's brokers hear of a change after it was answered. */
+  async settled(what: string, api: AnyApi, body: Draft): Promise<void> {
+    const [differences, compared, deadline] = [this.differences.length, this.compared, performance.now() + 3000];
+    for (;;) {
+      await this.last(what, api, body);
+      if (this.differences.length === differences || performance.now() > deadline) return;
+      this.differences.length = differences;
+      this.compared = compared;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+  }
+
   /** Sends bytes as they are, on a connection of its own. */
   async raw(what: string, bytes: Buffer): Promise<void> {
     this.#compare(`raw ${what}`, 'raw', await Promise.all(this.#lanes.map((lane) => lane.raw(bytes))));
