@@ -51,6 +51,8 @@ export class Log {
   /** The log's own directory may be new, and its name in the one above not yet durable. */
   #parentUnsynced = false;
   #failure: StorageError | null = null;
+  /** At work after a failed sync. */
+  #healing: Promise<void> | null = null;
   /** Since it was opened after a clean stop. */
   #changed = false;
   #closed = false;
@@ -339,7 +341,15 @@ export class Log {
    * it concluded from later records.
    * @throws StorageError when the disk still refuses; may be tried again
    */
-  async heal(): Promise<void> {
+  heal(): Promise<void> {
+    // Whoever asks meanwhile shares it: a second cut would end the first one's wait for the device.
+    this.#healing ??= this.#healNow().finally(() => {
+      this.#healing = null;
+    });
+    return this.#healing;
+  }
+
+  async #healNow(): Promise<void> {
     await this.#sync.idle();
     const failure = this.#failure;
     if (!failure) return;
