@@ -264,20 +264,24 @@ export class FileOutput implements LogOutput {
 
   /** Opens, follows a rename by others (a second agent, logrotate), and rolls when it is time. */
   #prepare(now: number, more: number): void {
-    if (this.#fd >= 0 && now - this.#checkedAt >= CHECK_EVERY_MS) {
+    // Also before each roll: the other may just have rolled, and what is there now is no file to set aside.
+    if (this.#fd >= 0 && (now - this.#checkedAt >= CHECK_EVERY_MS || this.#mustRoll(now, more))) {
       this.#checkedAt = now;
       const there = fs.statSync(this.file, { throwIfNoEntry: false });
       if (there?.ino !== this.#inode) this.#shut();
       else this.#size = there.size;
     }
     if (this.#fd < 0) this.#open(now);
-    const { every } = this.#rolling;
-    const due = every ? this.#period !== periodOf(now, every) : this.#size > 0 && this.#size + more > this.#rolling.maxBytes;
-    if (due) {
+    if (this.#mustRoll(now, more)) {
       this.#shut();
       this.#roll();
       this.#open(now);
     }
+  }
+
+  #mustRoll(now: number, more: number): boolean {
+    const { every, maxBytes } = this.#rolling;
+    return every ? this.#period !== periodOf(now, every) : this.#size > 0 && this.#size + more > maxBytes;
   }
 
   #open(now: number): void {

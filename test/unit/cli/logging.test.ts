@@ -125,6 +125,33 @@ describe('files', () => {
     output.close();
     expect([fs.readFileSync(`${file}.2018-11-06-09`, 'utf8'), fs.readFileSync(file, 'utf8'), said]).toEqual(['old\n', 'new\n', []]);
   });
+  it('are rolled once where two write them, and no period is lost', () => {
+    const file = path.join(dir, 'two.log');
+    let now = new Date(2018, 10, 6, 9, 59, 59, 900).getTime();
+    const rolling = { maxBytes: 1, backups: 0, every: 'hour' } as const;
+    const writers = [0, 1].map(
+      () =>
+        new FileOutput(
+          file,
+          rolling,
+          (text) => said.push(text),
+          () => now,
+        ),
+    );
+    const write = (text: string): void => {
+      for (const [i, output] of writers.entries()) {
+        output.write(`${text} ${i}\n`);
+        output.flush();
+        // A file is taken to be of the period in which it was written last.
+        fs.utimesSync(file, now / 1000, now / 1000);
+      }
+    };
+    write('old');
+    now += 200;
+    write('new');
+    for (const output of writers) output.close();
+    expect([fs.readFileSync(`${file}.2018-11-06-09`, 'utf8'), fs.readFileSync(file, 'utf8'), said]).toEqual(['old 0\nold 1\n', 'new 0\nnew 1\n', []]);
+  });
   it('are rolled by day with DAILY', () => {
     const file = path.join(dir, 'd.log');
     let now = new Date(2018, 10, 6, 23, 59).getTime();
