@@ -3,10 +3,12 @@
  * a member of that group; without, it reads all partitions by itself and leaves no group behind. `--zookeeper`, which the
  * old consumer took, is passed over.
  */
+import { isTopicName } from '../kafka/client/records.ts';
 import type { ConsumerConfig } from '../kafka/client/settings.ts';
 import { ErrorCode } from '../kafka/errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { errorText, ProtocolError } from '../lib/errors.ts';
+import { isFinal } from './kafka-tool/final-errors.ts';
 import { javaClassOf } from './kafka-tool/java-text.ts';
 import { type Formatter, formatterOf, OutputBuffer } from './kafka-tool/message-formatters.ts';
 import { type Options, type ToolOption, UsageFault } from './kafka-tool/options.ts';
@@ -51,8 +53,6 @@ const OPTIONS: readonly ToolOption[] = [
 
 const COMMIT_MS = 5_000;
 const BATCH = 1_000;
-/** Refusals that waiting does not mend: topic, group, cluster authorization; login; bad topic name. */
-const FINAL = new Set([29, 30, 31, 58, 17]);
 
 /** What reads: a group member or a lone reader. */
 interface Reader {
@@ -203,8 +203,7 @@ async function run(options: Options): Promise<number> {
   let fatal: Error | undefined;
   const reader = await readerFor(options, settings, (error) => {
     if (error === undefined) return;
-    const isFinal = error instanceof ProtocolError && (FINAL.has(error.wireCode) || settings['auto.offset.reset'] === 'none');
-    if (isFinal) {
+    if (isFinal(error)) {
       fatal = error;
       stopping.abort();
     } else if (error.message !== said) {
@@ -219,7 +218,7 @@ async function run(options: Options): Promise<number> {
   process.once('SIGINT', () => stop(130)).once('SIGTERM', () => stop(143));
   const topic = options.get('topic');
   // No broker has such a topic, nor makes one: there is nothing to wait for.
-  const badName = topic !== undefined && !/^(?!\.{1,2}$)[\w.-]{1,249}$/.test(topic);
+  const badName = topic !== undefined && !isTopicName(topic);
   if (!badName) reader.start();
   const commits = settings['group.id'] !== undefined && settings['enable.auto.commit'] !== 'false';
   const course: Course = { options, signal: stopping.signal, commits, count: 0 };

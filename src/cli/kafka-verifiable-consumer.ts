@@ -3,10 +3,15 @@
  * come and go, records are read, offsets are committed), for system tests (org.apache.kafka.tools.VerifiableConsumer 3.9).
  */
 import { type Assigned, GroupConsumer } from '../kafka/client/consumer.ts';
+import { isTopicName } from '../kafka/client/records.ts';
 import { readConsumerConfig } from '../kafka/client/settings.ts';
+import { ErrorCode } from '../kafka/errors.ts';
 import { systemClock } from '../lib/clock.ts';
+import { ProtocolError } from '../lib/errors.ts';
+import { isFinal } from './kafka-tool/final-errors.ts';
+import { javaClassOf } from './kafka-tool/java-text.ts';
 import { type Options, type ToolOption, UsageFault } from './kafka-tool/options.ts';
-import { logLine, out } from './kafka-tool/output.ts';
+import { err, logLine, out, WireError } from './kafka-tool/output.ts';
 import { BOOTSTRAP, BROKER_LIST, runTool, settingsOf } from './kafka-tool/tool.ts';
 import { argumentFault, bootstrapWords, printEvent } from './kafka-tool/verifiable.ts';
 
@@ -69,6 +74,8 @@ class VerifiableConsumer {
   #assigned: readonly Assigned[] = [];
   #count = 0;
   #trouble: Error | undefined;
+  /** What ends it; the exit code says nothing of it, as that of Kafka's tool does not. */
+  #fatal: Error | undefined;
   #committedAt = Date.now();
   readonly #stop = new AbortController();
 
@@ -95,12 +102,21 @@ class VerifiableConsumer {
 
   async run(): Promise<void> {
     printEvent('startup_complete');
-    this.#consumer.start();
     const { signal } = this.#stop;
-    while (!signal.aborted && !this.#isDone) if (await this.#consumer.wait(AUTO_COMMIT_MS, signal)) await this.#turn();
-    await this.#consumer.stop();
-    if (this.#assigned.length > 0) this.#say('partitions_revoked', this.#assigned);
-    printEvent('shutdown_complete');
+    try {
+      const topic = this.#options.get('topic') as string;
+      // No broker has such a topic, nor makes one: there is nothing to wait for.
+      if (!isTopicName(topic)) throw new WireError(ErrorCode.INVALID_TOPIC_EXCEPTION, `Invalid topics: [${topic}]`);
+      this.#consumer.start();
+      while (!signal.aborted && !this.#isDone) if (await this.#consumer.wait(AUTO_COMMIT_MS, signal)) await this.#turn();
+    } catch (error) {
+      this.#fatal = error as Error;
+    } finally {
+      if (this.#fatal !== undefined) sayFatal(this.#fatal);
+      await this.#consumer.stop();
+      if (this.#assigned.length > 0) this.#say('partitions_revoked', this.#assigned);
+      printEvent('shutdown_complete');
+    }
   }
 
   get #isDone(): boolean {
@@ -162,10 +178,18 @@ class VerifiableConsumer {
   }
 
   #onTrouble(error: Error | undefined): void {
-    if (error !== undefined && error.message !== this.#trouble?.message)
+    if (error !== undefined && isFinal(error)) {
+      this.#fatal ??= error;
+      this.#stop.abort();
+    } else if (error !== undefined && error.message !== this.#trouble?.message)
       logLine('WARN', `[Consumer groupId=${this.#options.get('group-id')}] ${error.message}`, 'org.apache.kafka.clients.NetworkClient');
     this.#trouble = error ?? this.#trouble;
   }
+}
+
+function sayFatal(error: Error): void {
+  logLine('ERROR', 'Error during processing, terminating consumer process: ', 'org.apache.kafka.tools.VerifiableConsumer');
+  err(`${error instanceof ProtocolError ? `${javaClassOf(error.wireCode)}: ` : ''}${error.message}\n`);
 }
 
 async function run(options: Options): Promise<number> {
