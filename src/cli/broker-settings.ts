@@ -39,7 +39,7 @@ export async function loadBrokerSettings(named: string, overrides: readonly stri
 }
 
 /** Command lines written for Kafka say config/server.properties; here that file is in conf/. */
-function ourPlaceFor(named: string): string {
+export function ourPlaceFor(named: string): string {
   const ours = named.replace(/(^|\/)config\/(?=[^/]*$)/, '$1conf/');
   return existsSync(named) || !existsSync(ours) ? named : ours;
 }

@@ -73,7 +73,7 @@ async function main(words: readonly string[]): Promise<void> {
     process.stdout.write(`${VERSION}\n`);
     return;
   }
-  if (words[0] === '--help') {
+  if (words[0] === '--help' || words[0] === '-h') {
     process.stderr.write(`${USAGE}\n`);
     return;
   }

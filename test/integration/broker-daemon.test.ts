@@ -24,44 +24,65 @@ function brokersOn(file: string): number[] {
     .map(Number);
 }
 
-test('in the background: server.log in Kafka’s line format goes on from start to start, kafkaServer.out begins anew', async () => {
-  const place = placeFor('daemon');
-  const logs = path.join(place, 'new', 'logs');
-  const file = path.join(place, 'server.properties');
-  const port = await freePort();
-  writeFileSync(file, `listeners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${path.join(place, 'data')}\noffsets.topic.num.partitions=1\n`);
-  onTestFinished(async () => {
-    for (const pid of brokersOn(file)) process.kill(pid, 'SIGKILL');
-    await eventually(() => brokersOn(file).length === 0, 'the broker to be gone');
-  });
-  const read = (name: string): string => readFileSync(path.join(logs, name), 'utf8');
-  // The hour may end while the test runs.
-  const wholeLog = (): string =>
-    [
-      ...readdirSync(logs)
-        .filter((name) => /^server\.log\./.test(name))
+test.runIf(process.platform === 'linux')(
+  'in the background: server.log in Kafka’s line format goes on from start to start, kafkaServer.out begins anew (needs /proc)',
+  async () => {
+    const place = placeFor('daemon');
+    const logs = path.join(place, 'new', 'logs');
+    const file = path.join(place, 'server.properties');
+    const port = await freePort();
+    writeFileSync(file, `listeners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${path.join(place, 'data')}\noffsets.topic.num.partitions=1\nbroker.id=${port}\n`);
+    onTestFinished(async () => {
+      for (const pid of brokersOn(file)) process.kill(pid, 'SIGKILL');
+      await eventually(() => brokersOn(file).length === 0, 'the broker to be gone');
+    });
+    const read = (name: string): string => readFileSync(path.join(logs, name), 'utf8');
+    // The hour may end while the test runs.
+    const wholeLog = (): string =>
+      [
+        ...readdirSync(logs)
+          .filter((name) => /^server\.log\./.test(name))
+          .sort(),
+        'server.log',
+      ]
+        .map(read)
+        .join('');
+    const times = (text: string, word: string): number => text.split(word).length - 1;
+    for (const run of [1, 2]) {
+      expect(await runTool('kafka-server-start.sh', ['-daemon', file], '', { LOG_DIR: logs })).toMatchObject({ code: 0, out: '' });
+      await eventually(() => times(wholeLog(), '] started (kafka.server.KafkaServer)') === run, 'the start in server.log');
+      const [pid] = brokersOn(file);
+      if (run === 1) process.kill(pid as number, 'SIGTERM');
+      else expect(await runTool('kafka-server-stop.sh', [`--node-id=${port}`])).toEqual({ code: 0, out: '', err: '' });
+      await eventually(() => brokersOn(file).length === 0, 'the broker to stop');
+      const [log, out] = [wholeLog(), read('kafkaServer.out')];
+      for (const line of log.trimEnd().split('\n')) expect(line).toMatch(LINE);
+      expect([times(log, 'shut down completed'), times(out, 'shut down completed')]).toEqual([run, 1]);
+      expect(log.endsWith(out)).toBe(true);
+    }
+    expect(
+      readdirSync(logs)
+        .filter((name) => !/^server\.log\.[-\d]+$/.test(name))
         .sort(),
-      'server.log',
-    ]
-      .map(read)
-      .join('');
-  const times = (text: string, word: string): number => text.split(word).length - 1;
-  for (const run of [1, 2]) {
-    expect(await runTool('kafka-server-start.sh', ['-daemon', file], '', { LOG_DIR: logs })).toMatchObject({ code: 0, out: '' });
-    await eventually(() => times(wholeLog(), '] started (kafka.server.KafkaServer)') === run, 'the start in server.log');
-    const [pid] = brokersOn(file);
-    process.kill(pid as number, 'SIGTERM');
-    await eventually(() => brokersOn(file).length === 0, 'the broker to stop');
-    const [log, out] = [wholeLog(), read('kafkaServer.out')];
-    for (const line of log.trimEnd().split('\n')) expect(line).toMatch(LINE);
-    expect([times(log, 'shut down completed'), times(out, 'shut down completed')]).toEqual([run, 1]);
-    expect(log.endsWith(out)).toBe(true);
-  }
-  expect(
-    readdirSync(logs)
-      .filter((name) => !/^server\.log\.[-\d]+$/.test(name))
-      .sort(),
-  ).toEqual(['kafkaServer.out', 'server.log']);
+    ).toEqual(['kafkaServer.out', 'server.log']);
+  },
+);
+
+test('whoever asks for help, or is not understood, stops and starts nothing', async () => {
+  const outcomes = await Promise.all([
+    runTool('kafka-server-stop.sh', ['-h']),
+    runTool('kafka-server-stop.sh', ['--nodes', '1']),
+    runTool('kafka-server-stop.sh', ['server.properties']),
+    runTool('kafka-server-stop.sh', ['--process-role=controller']),
+    runTool('kafka-server-start.sh', ['-h']),
+  ]);
+  expect(outcomes.map(({ code, out, err }) => [code, out, err.slice(0, 27)])).toEqual([
+    [0, '', 'USAGE: kafka-server-stop.sh'],
+    [1, '', 'USAGE: kafka-server-stop.sh'],
+    [1, '', 'USAGE: kafka-server-stop.sh'],
+    [1, 'No kafka server to stop\n', ''],
+    [0, '', 'USAGE: kafka-server-start.s'],
+  ]);
 });
 
 test('in the background without a place for logs: refused with what to do', async () => {
