@@ -2,6 +2,7 @@
  * `kafka-verifiable-producer.sh`: sends whole numbers, one after the other, and prints a line of JSON for each that is
  * acknowledged or lost, for system tests (org.apache.kafka.tools.VerifiableProducer 3.9).
  */
+import { ConnectionError } from '../kafka/client/connection.ts';
 import { LeanProducer } from '../kafka/client/producer.ts';
 import { isTopicName, type OutRecord } from '../kafka/client/records.ts';
 import { readProducerConfig } from '../kafka/client/settings.ts';
@@ -11,6 +12,7 @@ import { errorText, ProtocolError } from '../lib/errors.ts';
 import { javaClassOf } from './kafka-tool/java-text.ts';
 import { type Options, type ToolOption, UsageFault } from './kafka-tool/options.ts';
 import { out } from './kafka-tool/output.ts';
+import { awaitBroker } from './kafka-tool/producing.ts';
 import { BOOTSTRAP, BROKER_LIST, runTool, settingsOf } from './kafka-tool/tool.ts';
 import { argumentFault, bootstrapWords, printEvent } from './kafka-tool/verifiable.ts';
 
@@ -33,6 +35,9 @@ const OPTIONS: readonly ToolOption[] = [
 const USAGE =
   'usage: verifiable-producer [-h] --topic TOPIC [--max-messages MAX-MESSAGES] [--throughput THROUGHPUT] [--acks ACKS] [--producer.config CONFIG_FILE] [--message-create-time CREATETIME] [--value-prefix VALUE-PREFIX] [--repeating-keys REPEATING-KEYS] (--bootstrap-server HOST1:PORT1[,HOST2:PORT2[...]] | --broker-list HOST1:PORT1[,HOST2:PORT2[...]])';
 const fault = argumentFault('verifiable-producer', USAGE);
+const CLIENT_ID = 'producer-1';
+/** Between sends while no broker answers. */
+const ABSENT_MS = 1_000;
 /** Most messages in one send: lines come out while a long run goes on. */
 const MAX_SEND = 500;
 
@@ -70,7 +75,7 @@ async function producerFor(options: Options): Promise<LeanProducer> {
   const { config, findings } = readProducerConfig({ acks, retries: '0', ...(await settingsOf(options, 'producer.config')) }, '');
   const bad = findings.find(({ severity }) => severity === 'error');
   if (config === null || bad !== undefined) throw new UsageFault(bad?.message ?? 'the settings of the producer cannot be used', { brief: true });
-  return new LeanProducer({ bootstrap: bootstrapWords(options, fault), config, clientId: 'producer-1', clock: systemClock });
+  return new LeanProducer({ bootstrap: bootstrapWords(options, fault), config, clientId: CLIENT_ID, clock: systemClock });
 }
 
 class VerifiableProducer {
@@ -94,6 +99,8 @@ class VerifiableProducer {
   async run(): Promise<void> {
     const { total } = this.#plan;
     printEvent('startup_complete');
+    // Without a broker the messages are lost one by one, as the sends will tell.
+    await awaitBroker(this.#producer, CLIENT_ID, this.#stop.signal).catch(() => undefined);
     while (!this.#stop.signal.aborted && (total < 0 || this.#sent < total)) {
       const count = Math.min(this.#due(), total < 0 ? MAX_SEND : total - this.#sent);
       if (count > 0) await this.#send(count);
@@ -142,6 +149,7 @@ class VerifiableProducer {
       for (const { index, reason } of await this.#producer.send({ count, load, stored })) lost(index, ...refusalOf(topic, reason));
     } catch (error) {
       for (const index of unheard) lost(index, classOf(error), errorText(error));
+      if (error instanceof ConnectionError) await systemClock.sleep(ABSENT_MS, this.#stop.signal);
     }
   }
 }

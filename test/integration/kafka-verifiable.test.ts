@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { placeFor } from '../ends-with-test.ts';
+import { freePort } from './agent-process.ts';
 import { brokerWith, eventually, HOUSE, type TestBroker } from './broker-harness.ts';
 import { type Outcome, runTool } from './kafka-tool.ts';
 
@@ -114,6 +115,29 @@ test('consumers share a topic, and say so when one comes and goes', async () => 
   await eventually(() => counts(first.text()).at(-1) === 'assigned 2', 'both again');
 });
 
+test('the consumer ends where there is nothing to wait for, and says why on stderr', async () => {
+  const broker = await brokerWith();
+  await broker.topic('vt', 1);
+  const outcomes = await Promise.all([
+    tool(broker, 'consumer', '--topic', 'vt', '--group-id', 'none', '--reset-policy', 'none'),
+    tool(broker, 'consumer', '--topic', 'bad!name', '--group-id', 'bad'),
+  ]);
+  const said = (name: string): unknown => expect.stringContaining(`\norg.apache.kafka.common.errors.${name}: `);
+  expect(outcomes.map(({ code, out, err }) => [code, events(out).at(-1)?.name, err])).toEqual([
+    [0, 'shutdown_complete', said('OffsetOutOfRangeException')],
+    [0, 'shutdown_complete', said('InvalidTopicException')],
+  ]);
+});
+
+test('the producer waits for a broker that is just starting', async () => {
+  const port = await freePort();
+  const producer = spawned('producer', ['--bootstrap-server', `127.0.0.1:${port}`, '--topic', 'vt', '--max-messages', '2']);
+  await eventually(() => producer.errors().includes('trying on'), 'the first attempt');
+  await brokerWith({ listeners: `PLAINTEXT://127.0.0.1:${port}` });
+  expect(await producer.ended).toBe(0);
+  expect(events(producer.text()).at(-1)).toMatchObject({ sent: 2, acked: 2 });
+});
+
 test('command lines that cannot be used are answered as Kafka’s do', async () => {
   const outcomes = await Promise.all([
     runTool('kafka-verifiable-producer.sh', []),
@@ -140,11 +164,18 @@ test('command lines that cannot be used are answered as Kafka’s do', async () 
 });
 
 /** A tool that runs until it is ended, at the latest with the test. */
-function spawned(kind: 'producer' | 'consumer', words: readonly string[]): { child: ChildProcess; text(): string; ended: Promise<number | null> } {
-  const child = spawn(path.join(HOUSE, 'bin', `kafka-verifiable-${kind}.sh`), words, { stdio: ['ignore', 'pipe', 'ignore'] });
+function spawned(
+  kind: 'producer' | 'consumer',
+  words: readonly string[],
+): { child: ChildProcess; text(): string; errors(): string; ended: Promise<number | null> } {
+  const child = spawn(path.join(HOUSE, 'bin', `kafka-verifiable-${kind}.sh`), words, { stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => {
     text += chunk.toString();
+  });
+  let errors = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += chunk.toString();
   });
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
   onTestFinished(async () => {
@@ -152,5 +183,5 @@ function spawned(kind: 'producer' | 'consumer', words: readonly string[]): { chi
     await ended;
   });
   // The last line may not be whole yet.
-  return { child, text: () => text.slice(0, text.lastIndexOf('\n') + 1), ended };
+  return { child, text: () => text.slice(0, text.lastIndexOf('\n') + 1), errors: () => errors, ended };
 }

@@ -3,9 +3,8 @@
 import { ConnectionError } from '../../kafka/client/connection.ts';
 import { LeanProducer } from '../../kafka/client/producer.ts';
 import { readProducerConfig } from '../../kafka/client/settings.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import { ConfigError } from '../../lib/errors.ts';
-import { sleep } from './cluster.ts';
 import { logLine } from './output.ts';
 
 const PATIENCE_MS = 10_000;
@@ -21,16 +20,22 @@ export async function openLeanProducer(bootstrap: string, settings: Readonly<Rec
     .map((word) => word.trim())
     .filter((word) => word !== '');
   const producer = new LeanProducer({ bootstrap: words, config, clientId: 'console-producer', clock });
+  await awaitBroker(producer, config['client.id']);
+  return producer;
+}
+
+/** Resolves when a broker is there, or `signal` aborts. @throws ConnectionError none was for ten seconds; ProtocolError it refuses the login */
+export async function awaitBroker(producer: LeanProducer, clientId: string, signal?: AbortSignal): Promise<void> {
   const until = Date.now() + PATIENCE_MS;
-  for (let round = 0; ; round++) {
+  for (let round = 0; signal?.aborted !== true; round++) {
     try {
       await producer.cluster.any();
-      return producer;
+      return;
     } catch (error) {
       const code = ((error as Error).cause as { cause?: NodeJS.ErrnoException } | undefined)?.cause?.code;
       if (!(error instanceof ConnectionError) || code === 'ENOTFOUND' || Date.now() >= until) throw error;
-      if (round === 0) logLine('WARN', `[Producer clientId=${config['client.id']}] ${error.message}; trying on.`, 'org.apache.kafka.clients.NetworkClient');
-      await sleep(200);
+      if (round === 0) logLine('WARN', `[Producer clientId=${clientId}] ${error.message}; trying on.`, 'org.apache.kafka.clients.NetworkClient');
+      await systemClock.sleep(200, signal);
     }
   }
 }
