@@ -126,6 +126,17 @@ function allotter({ total, throughput }: Job): (max: number) => { from: number; 
   };
 }
 
+/** `bootstrap.servers=a:9092, b:9092`: what follows a comma and a blank belongs to the list. */
+function joined(words: readonly string[]): string[] {
+  const settings: string[] = [];
+  for (const word of words) {
+    const before = settings.at(-1);
+    if (before?.endsWith(',') && !word.includes('=')) settings[settings.length - 1] = `${before}${word}`;
+    else settings.push(word);
+  }
+  return settings;
+}
+
 async function producersFor(
   bootstrap: string,
   settings: Readonly<Record<string, string>>,
@@ -154,12 +165,13 @@ async function producersFor(
 async function run(options: Options): Promise<number> {
   for (const name of NEEDED) if (!options.has(name)) throw fault(`argument --${name} is required`);
   if (!options.has('producer-props') && !options.has('producer.config')) throw fault('Either --producer-props or --producer.config must be specified.');
-  for (const pair of options.all('producer-props')) if (!/^[^=]+=/.test(pair)) throw new UsageFault(`Invalid property: ${pair}`, { brief: true });
+  const properties = joined(options.all('producer-props'));
+  for (const pair of properties) if (!/^[^=]+=/.test(pair)) throw new UsageFault(`Invalid property: ${pair}`, { brief: true });
   const payload = payloads(options);
   const settings: Record<string, string> = {
     'client.id': 'perf-producer-client',
     acks: 'all',
-    ...(await settingsOf(options, 'producer.config', options.all('producer-props'))),
+    ...(await settingsOf(options, 'producer.config', properties)),
   };
   if (settings.acks === 'all' || settings.acks === '-1') settings['enable.idempotence'] ??= 'true';
   const bootstrap = settings['bootstrap.servers'];

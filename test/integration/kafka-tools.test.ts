@@ -439,7 +439,8 @@ describe('the smaller tools', () => {
       '--throughput',
       '-1',
       '--producer-props',
-      `bootstrap.servers=${broker.address}`,
+      `bootstrap.servers=${broker.address},`,
+      broker.address,
       'acks=1',
     ]);
     expect(sent.out).toMatch(
@@ -570,6 +571,20 @@ describe('a broker with logins and access rules', () => {
       code: 1,
       err: expect.stringContaining('org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [secret]\n'),
     });
+    await as('admin', 'acls', '--add', '--allow-principal', 'User:bob', '--operation', 'Read', '--group', 'g');
+    expect(await runTool('kafka-console-consumer.sh', [...reading, '--group', 'g'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [secret]\n'),
+    });
+    const verifiable = ['--bootstrap-server', guarded.address, '--consumer.config', properties('bob'), '--topic', 'secret'];
+    for (const [group, exception] of [
+      ['g', 'TopicAuthorizationException'],
+      ['other', 'GroupAuthorizationException'],
+    ] as const) {
+      const refused = await runTool('kafka-verifiable-consumer.sh', [...verifiable, '--group-id', group]);
+      expect(refused).toMatchObject({ code: 0, out: expect.stringContaining('"shutdown_complete"'), err: expect.stringContaining(`.${exception}: `) });
+      await as('admin', 'acls', '--add', '--allow-principal', 'User:bob', '--operation', 'Read', '--topic', 'secret');
+    }
     const wrong = await runTool('kafka-topics.sh', ['--bootstrap-server', guarded.address, '--list', '--command-config', properties('eve')]);
     expect(wrong.code).toBe(1);
     expect(wrong.err).toMatch(/Authentication failed|login as eve failed/);

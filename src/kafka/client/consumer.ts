@@ -12,8 +12,9 @@
  * partition that went elsewhere is settled by the time we hear of it; joining again at once sets it free for its new reader.
  */
 import { Backoff } from '../../lib/backoff.ts';
-import { type AppError, errorText } from '../../lib/errors.ts';
+import { type AppError, errorText, ProtocolError } from '../../lib/errors.ts';
 import { RecordCursor } from '../../records/cursor.ts';
+import { ErrorCode } from '../errors.ts';
 import { Assigned } from './assigned.ts';
 import type { TopicPartitions } from './assignors.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
@@ -255,6 +256,7 @@ export class GroupConsumer {
     return Array.from(topics, ([topic, partitions]) => ({ topic, partitions }));
   }
 
+  /** @throws ProtocolError none of the named topics may be read; ConnectionError */
   async #topics(): Promise<readonly string[]> {
     const { topics, config } = this.#options;
     if (typeof topics === 'function') {
@@ -262,7 +264,8 @@ export class GroupConsumer {
       const hidden = config['exclude.internal.topics'];
       this.#subscribed = [...this.cluster.topics].filter(({ name, isInternal }) => !(isInternal && hidden) && topics(name)).map(({ name }) => name);
     } else {
-      await this.cluster.load(topics, config['allow.auto.create.topics']);
+      const refusals = await this.cluster.load(topics, config['allow.auto.create.topics']);
+      checkMayRead(topics, refusals);
       this.#subscribed = topics;
     }
     this.#layout = this.#layoutOf();
@@ -374,4 +377,15 @@ export class GroupConsumer {
     );
     await Promise.race([settled, this.cluster.clock.sleep(limitMs, done.signal)]);
   }
+}
+
+/** A broker tells nobody of topics that may not be described: without this they would seem to be absent. Tried again, since rules change. */
+function checkMayRead(topics: readonly string[], refusals: ReadonlyMap<string, number>): void {
+  const wireCode = ErrorCode.TOPIC_AUTHORIZATION_FAILED;
+  if (topics.length === 0 || topics.some((topic) => refusals.get(topic) !== wireCode)) return;
+  throw new ProtocolError(`Not authorized to access topics: [${topics.join(', ')}]`, {
+    wireCode,
+    retriable: true,
+    fix: 'allow the user to read them, with kafka-acls.sh --add --consumer',
+  });
 }
