@@ -72,10 +72,7 @@ function checkEntities(options: Options, entities: ConfigJob['entities']): void 
 function checkOptions(options: Options): ConfigJob['entities'] {
   const actions = ['describe', 'alter'].filter((name) => options.has(name));
   if (actions.length !== 1) throw new UsageFault('Command must include exactly one action: --describe, --alter');
-  options.onlyWith(options.has('alter') ? 'alter' : 'describe', [
-    [['add-config', 'add-config-file', 'delete-config'], ['alter']],
-    [['all'], ['describe']],
-  ]);
+  options.exclude('describe', 'add-config', 'delete-config');
   const entities = entitiesOf(options);
   const first = entities[0];
   if (first === undefined) throw new UsageFault('At least one entity type must be specified', { brief: true });

@@ -33,17 +33,25 @@ function splitWords(words: readonly string[]): { className: string | undefined; 
   return { className: words[at], rest: words.slice(at + 1) };
 }
 
+/** The words of the tool: one of Kafka before 2.4 stands for one kind of election, as its script does. */
+function wordsFor(name: string, words: readonly string[]): readonly string[] {
+  if (name !== 'PreferredReplicaLeaderElectionCommand') return words;
+  const isNamed = words.some((word) => word.includes('path-to-json-file'));
+  return ['--election-type', 'preferred', ...(isNamed ? [] : ['--all-topic-partitions']), ...words];
+}
+
 const { className, rest } = splitWords(process.argv.slice(2));
 if (className === undefined) {
   process.stdout.write('USAGE: kafka-run-class.sh [-daemon] [-name servicename] [-loggc] classname [opts]\n');
   process.exitCode = 1;
 } else {
-  const tool = TOOLS[className.replace(/^.*\./, '')];
+  const name = className.replace(/^.*\./, '');
+  const tool = TOOLS[name];
   if (tool === undefined) {
     process.stderr.write(`Error: Could not find or load main class ${className}\nHere there are: ${Object.keys(TOOLS).join(', ')}\n`);
     process.exitCode = 1;
   } else {
-    process.argv.splice(2, Number.POSITIVE_INFINITY, ...rest);
+    process.argv.splice(2, Number.POSITIVE_INFINITY, ...wordsFor(name, rest));
     await tool();
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What the Kafka tools answer to slips and old habits, as those of Kafka 3.9.1 do: options that do not go together, names
- * that cannot be, lines of any ending, scripts that a single node has no use for. Each line was compared with the real tool.
+ * that cannot be, lines of any ending, scripts that a single node has no use for. Words of Kafka's tools were taken from runs of
+ * them or from their source; what only exists here (absent scripts, notices, messages of Node) has words of its own.
  */
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
@@ -18,8 +19,12 @@ beforeAll(async () => {
   await broker.topic('t', 2);
 });
 afterAll(async () => {
-  await broker.end();
-  fs.rmSync(place, { recursive: true, force: true });
+  try {
+    // Absent when it could not start.
+    await broker?.end();
+  } finally {
+    fs.rmSync(place, { recursive: true, force: true });
+  }
 });
 
 const tool = (name: string, words: string, stdin = ''): Promise<Outcome> =>
@@ -65,7 +70,7 @@ const REFUSED: readonly (readonly [tool: string, words: string, says: string])[]
   ['configs', '--describe --entity-type users --entity-type topics', "Only 'users' and 'clients' entity types may be specified together\n"],
   ['configs', '--describe --entity-type brokers --entity-name x', 'The entity name for brokers must be a valid integer broker id, but it is: x\n'],
   ['configs', '--describe --user a --entity-type clients', '--entity-{type,name,default} should not be used in conjunction with specific entity flags\n'],
-  ['configs', '--describe --topic t --add-config a=b', 'Option "[add-config]" can\'t be used with option "[describe]"\n'],
+  ['configs', '--describe --topic t --add-config a=b', 'Option "[describe]" can\'t be used with option "[add-config]"\n'],
   ['get-offsets', '--topic-partitions t:x', 'Error occurred: Invalid rule specification: t:x\n'],
   ['console-producer', '--topic t --batch-size many', "Cannot parse argument 'many' of option batch-size\n"],
   ['leader-election', '--election-type preferred --path-to-json-file /nosuch', "ENOENT: no such file or directory, open '/nosuch'\n"],
@@ -82,6 +87,9 @@ test('options that do not go together, or cannot be read, are refused in Kafkaâ€
       }),
     );
   }
+  // What is of no use does no harm: Kafka's tool lets it pass, too.
+  expect((await tool('configs', '--alter --all --topic t --add-config retention.ms=1234567')).code).toBe(0);
+  expect((await tool('configs', '--describe --topic t')).out).toContain('retention.ms=1234567');
   const acls = await tool('acls', '--list');
   expect(acls).toEqual({ code: 0, out: '', err: '' });
 });
@@ -150,6 +158,8 @@ test('scripts of Kafkaâ€™s bin that have nothing to do here say so; features are
     out: expect.stringMatching(/^(Feature: \S+\tSupportedMinVersion: \S+\tSupportedMaxVersion: \S+\t.*\n)+$/),
   });
   expect((await tool('preferred-replica-election', '')).code).toBe(0);
+  const old = 'kafka.admin.PreferredReplicaLeaderElectionCommand';
+  expect(await runTool('kafka-run-class.sh', [old, '--bootstrap-server', broker.address])).toMatchObject({ code: 0 });
   const shims = fs
     .readdirSync(path.join(HOUSE, 'bin'))
     .filter((name) => name.endsWith('.sh') && fs.readFileSync(path.join(HOUSE, 'bin', name), 'utf8').includes('program=kafka-absent'));
@@ -169,7 +179,9 @@ test('environment of a Java installation, a link to the script, a reader that le
   fs.symlinkSync(path.join(HOUSE, 'bin', 'kafka-topics.sh'), path.join(folder, 'topics'));
   const java = { JMX_PORT: '9999', KAFKA_OPTS: '-Djava.security.auth.login.config=/x', KAFKA_HEAP_OPTS: '-Xmx1G', HOME: '/nonexistent', LC_ALL: 'zh_CN.GBK' };
   const listed = await runTool('kafka-topics.sh', ['--bootstrap-server', broker.address, '--list'], '', java);
-  expect(listed).toMatchObject({ code: 0, err: '' });
+  // A shell may say that it does not have the locale; the tools have nothing to say.
+  const said = listed.err.split('\n').filter((text) => text !== '' && !text.includes('setlocale'));
+  expect([listed.code, said]).toEqual([0, []]);
   const line = `cd / && '${folder}/topics' --bootstrap-server ${broker.address} --list | head -n 1`;
   const { stdout, stderr } = await promisify(execFile)('/bin/sh', ['-c', line]);
   expect([stdout, stderr]).toEqual([`${listed.out.split('\n')[0]}\n`, '']);
