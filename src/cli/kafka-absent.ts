@@ -22,6 +22,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'connect-distributed': 'Kafka Connect needs Java: run that of Kafka against this broker, or use an agent (bin/flume-ng).',
   'connect-mirror-maker': 'Copy topics with a flow of an agent: a Kafka source, a channel and a Kafka sink.',
   'connect-plugin-path': 'Kafka Connect needs Java: run that of Kafka against this broker, or use an agent (bin/flume-ng).',
+  trogdor: 'Agents and coordinators of Trogdor need Java: run those of Kafka against this broker; bin/kafka-producer-perf-test.sh makes load.',
   'zookeeper-security-migration': 'ZooKeeper is not needed here; bin/kafka-acls.sh keeps access rules in the broker.',
 };
 
