@@ -193,9 +193,14 @@ class NewMember {
     if (topics[0]!.partitions[0]!.errorCode === E.NONE) this.#positions.set(partition, last.offset + 1);
   }
 
-  async leave(): Promise<void> {
+  /** Goes without a word to the group. */
+  async end(): Promise<void> {
     this.#running = false;
     await this.#loop;
+  }
+
+  async leave(): Promise<void> {
+    await this.end();
     await withClient(this.#scene.broker, (client) => client.call(ConsumerGroupHeartbeat, { groupId: 'g', memberId: this.#id, memberEpoch: -1 }));
   }
 }
@@ -229,7 +234,7 @@ test('member by member to the new protocol and back, with kill -9 in between', a
   await scene.classic('a');
   await scene.classic('b');
   await becomes(broker, 'classic Stable 0+0');
-  const one = new NewMember(scene, 'one');
+  const one = endsWithTest(new NewMember(scene, 'one'));
   await becomes(broker, 'consumer Stable 2+1');
   await scene.stop('a');
   await becomes(broker, 'consumer Stable 1+1');
@@ -237,7 +242,7 @@ test('member by member to the new protocol and back, with kill -9 in between', a
   await broker.start(SETTINGS);
   await becomes(broker, 'consumer Stable 1+1');
   await eventually(() => one.partitions.length === 2, 'the members to share the partitions');
-  const two = new NewMember(scene, 'two');
+  const two = endsWithTest(new NewMember(scene, 'two'));
   await becomes(broker, 'consumer Stable 1+2');
   await scene.stop('b');
   await becomes(broker, 'consumer Stable 0+2');
