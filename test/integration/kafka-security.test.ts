@@ -10,7 +10,12 @@ import type { PollableSource } from '../../src/agent/core/source.ts';
 import sinkSpec from '../../src/agent/sinks/kafka.ts';
 import sourceSpec from '../../src/agent/sources/kafka.ts';
 import { AlterUserScramCredentials } from '../../src/kafka/apis/alter-user-scram-credentials.ts';
+import { CreateAcls } from '../../src/kafka/apis/create-acls.ts';
+import { CreateTopics } from '../../src/kafka/apis/create-topics.ts';
 import { KafkaConnection } from '../../src/kafka/client/connection.ts';
+import { GroupConsumer } from '../../src/kafka/client/consumer.ts';
+import { type ConsumerConfig, readConsumerConfig } from '../../src/kafka/client/settings.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { configOf } from '../contract/config-of.ts';
 import { events, sinkContext, sourceContext } from '../contract/contexts.ts';
 import { pollLoop } from '../poll-loop.ts';
@@ -163,6 +168,37 @@ describe('logins', () => {
     expect(results[0]?.errorCode).toBe(0);
     await roundTrip(broker, login(mechanism, 'wonder'));
     expect(await refusal(await sinkFor(broker, login(mechanism, 'wrong')))).toMatch(/login as alice failed: [^\n]*$/);
+  });
+
+  it('says that none of the topics may be read, and reads as soon as a rule allows it', async () => {
+    const broker = await brokerWith({
+      ...SASL,
+      listeners: 'SASL_PLAINTEXT://127.0.0.1:0,PLAINTEXT://127.0.0.1:0',
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      'super.users': 'User:ANONYMOUS',
+    });
+    const admin = await KafkaConnection.open({ host: '127.0.0.1', port: broker.running.ports.get('PLAINTEXT') as number, clientId: 'admin' });
+    onTestFinished(() => admin.close());
+    await admin.call(CreateTopics, { topics: [{ name: 't', numPartitions: 2, replicationFactor: 1, assignments: [], configs: [] }], timeoutMs: 5000 });
+    const allow = async (resourceType: number, resourceName: string): Promise<void> => {
+      const rule = { resourceType, resourceName, resourcePatternType: 3, principal: 'User:alice', host: '*', operation: 3, permissionType: 3 };
+      expect((await admin.call(CreateAcls, { creations: [rule] })).results[0]?.errorCode).toBe(0);
+    };
+    await allow(3, 'g');
+    const troubles: string[] = [];
+    const consumer = new GroupConsumer({
+      bootstrap: [broker.address],
+      config: readConsumerConfig({ ...login('PLAIN', 'wonder'), 'group.id': 'g' }).config as ConsumerConfig,
+      clientId: 'c',
+      clock: systemClock,
+      topics: ['t'],
+      onTrouble: (error) => void (error && troubles.push(error.message)),
+    });
+    onTestFinished(() => consumer.stop());
+    consumer.start();
+    await eventually(() => troubles.includes('Not authorized to access topics: [t]'), 'the refusal');
+    await allow(2, 't');
+    await eventually(() => consumer.partitions.length === 2, 'the partitions');
   });
 
   it('goes over TLS, on kafkajs too', async () => {
