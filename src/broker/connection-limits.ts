@@ -119,8 +119,9 @@ function limitsOf(server: Readonly<Record<string, string>>): Limits {
   const number = (key: string): number => {
     const text = server[key]?.trim();
     if (text === undefined) return Number.POSITIVE_INFINITY;
-    if (!/^\d+$/.test(text)) throw new ConfigError(`${key}=${text} is no number of connections`, { fix: 'write a whole number' });
-    return Number(text);
+    // Signs as Java reads them, because the type of the setting lets them pass.
+    if (!/^[+-]?\d+$/.test(text)) throw new ConfigError(`${key}=${text} is no number of connections`, { fix: 'write a whole number' });
+    return Math.max(0, Number(text));
   };
   const bounds = (prefix: string): Bounds => ({ most: number(`${prefix}max.connections`), perSecond: number(`${prefix}max.connection.creation.rate`) });
   const names = new Set(Object.keys(server).flatMap((key) => LISTENER_KEY.exec(key)?.[1] ?? []));
@@ -132,6 +133,11 @@ function limitsOf(server: Readonly<Record<string, string>>): Limits {
     hosts: new Set([...overrides.keys()].filter((name) => isIP(name) === 0)),
     listeners: new Map([...names].map((name) => [name.toUpperCase(), bounds(`listener.name.${name}.`)])),
   };
+}
+
+/** @throws ConfigError limits that cannot be used, so that none are stored that would keep the broker from starting */
+export function checkLimits(server: BrokerSettings['server']): void {
+  limitsOf(server);
 }
 
 /** Reads `host:100,127.0.0.1:200`. @throws ConfigError */

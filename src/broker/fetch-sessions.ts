@@ -38,6 +38,8 @@ interface Shown {
   readonly highWatermark: number;
   readonly logStartOffset: number;
   readonly size: number;
+  /** Only there when the reader's log is not the one here, which it must hear. */
+  readonly divergingEpoch?: unknown;
 }
 
 /** A resolved fetch: with or without a session behind it. */
@@ -179,12 +181,12 @@ function sessionView(cached: Cached, full: boolean): FetchSession {
     errorCode: ErrorCode.NONE,
     id: cached.id,
     partitions: [...cached.partitions.values()],
-    changed(wanted, { errorCode, highWatermark, logStartOffset, size }) {
+    changed(wanted, { errorCode, highWatermark, logStartOffset, size, divergingEpoch }) {
       const key = keyOf(wanted);
       const before = cached.sent.get(key);
       const isFailed = errorCode !== ErrorCode.NONE;
       cached.sent.set(key, { highWatermark, logStartOffset, failed: isFailed });
-      if (full || size > 0 || isFailed || !before) return true;
+      if (full || size > 0 || isFailed || divergingEpoch !== undefined || !before) return true;
       return before.highWatermark !== highWatermark || before.logStartOffset !== logStartOffset || before.failed;
     },
     served(partitions) {

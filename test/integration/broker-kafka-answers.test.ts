@@ -150,6 +150,15 @@ it('tells a reader where its epoch ended (KIP-595), and every segment to the old
   expect(await fetch({ fetchOffset: 3, lastFetchedEpoch: 7 })).toMatchObject({ errorCode: ErrorCode.OFFSET_OUT_OF_RANGE, abortedTransactions: null });
   expect((await fetch({ fetchOffset: 3, lastFetchedEpoch: 0 })).divergingEpoch).toEqual({ epoch: -1, endOffset: -1 });
   expect(await fetch({ partition: 9, fetchOffset: 0 })).toMatchObject({ errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, abortedTransactions: [] });
+  const inSession = (sessionId: number, sessionEpoch: number, part: object) => {
+    const partitions = [{ partition: 0, partitionMaxBytes: 1000, currentLeaderEpoch: 0, ...part } as never];
+    return client.call(Fetch, { maxWaitMs: 0, minBytes: 0, sessionId, sessionEpoch, topics: [{ topic: 't', partitions }] }, { version: 12 });
+  };
+  const { sessionId } = await inSession(0, 0, { fetchOffset: 3, lastFetchedEpoch: -1 });
+  expect((await inSession(sessionId, 1, { fetchOffset: 3, lastFetchedEpoch: -1 })).responses).toEqual([]);
+  expect((await inSession(sessionId, 2, { fetchOffset: 9, lastFetchedEpoch: 0 })).responses[0]?.partitions[0]).toMatchObject({
+    divergingEpoch: { endOffset: 3 },
+  });
   const asked = { replicaId: -1, topics: [{ name: 't', partitions: [{ partitionIndex: 0, timestamp: -1, maxNumOffsets: 3 }] }] };
   expect((await client.call(ListOffsets, asked, { version: 0 })).topics[0]?.partitions[0]?.oldStyleOffsets).toEqual([3, 0]);
 });

@@ -24,10 +24,10 @@ import {
   restoreDeadlines,
 } from './consumer-heartbeat.ts';
 import { preferredAssignor } from './consumer-step.ts';
-import type { Group } from './group.ts';
+import type { Group, Member } from './group.ts';
 import type { JoinCall } from './group-membership.ts';
 import { downgrade, mayDowngrade, upgraded } from './group-migration.ts';
-import { type MembershipRules, type MemberTurn, refuseWaiting, Turn } from './group-rebalance.ts';
+import { joinError, type MembershipRules, type MemberTurn, refuseWaiting, Turn } from './group-rebalance.ts';
 import type { StateRecord } from './machine.ts';
 import type { TopicPartitions } from './member-reconciliation.ts';
 
@@ -66,7 +66,7 @@ export class ConsumerGroups {
     const group =
       known?.consumer ??
       (memberEpoch === 0
-        ? this.#begin(groupId, known)
+        ? this.#begin(groupId)
         : refused(ErrorCode.GROUP_ID_NOT_FOUND, known || memberEpoch < 0 ? notFound(groupId, known) : `Consumer group ${groupId} not found.`));
     if ('reply' in group) return group;
     const memberId = call.request.memberId === '' ? newId() : call.request.memberId;
@@ -84,8 +84,7 @@ export class ConsumerGroups {
     return own ? { ...rules, ...own } : rules;
   }
 
-  #begin(id: string, known: Group | undefined): ConsumerGroup | HeartbeatOutcome {
-    if (known && hasOnlyOpenOffsets(known)) return mustWait(known);
+  #begin(id: string): ConsumerGroup {
     this.#unborn = new ConsumerGroup(id);
     return this.#unborn;
   }
@@ -94,7 +93,6 @@ export class ConsumerGroups {
   #joinClassicGroup(known: Group, call: HeartbeatCall, now: number): HeartbeatOutcome {
     const { newId, agenda } = this.#options;
     const rules = this.#rulesOf(known.id);
-    if (hasOnlyOpenOffsets(known)) return mustWait(known);
     const upgrade = upgraded(known, rules, now);
     if ('reply' in upgrade) return upgrade;
     const { group } = upgrade;
@@ -102,7 +100,7 @@ export class ConsumerGroups {
     if (outcome.reply.errorCode !== ErrorCode.NONE) return outcome;
     this.#unborn = group;
     const turn: MemberTurn = new Turn(now);
-    for (const member of known.members.values()) refuseWaiting(member, ErrorCode.REBALANCE_IN_PROGRESS, turn);
+    for (const member of known.members.values()) sendBack(member, turn);
     agenda.arm(known.id, group.nextDeadline);
     return { ...outcome, records: [...upgrade.records, ...outcome.records], wake: turn.wake };
   }
@@ -208,17 +206,21 @@ export class ConsumerGroups {
   }
 }
 
+/** JoinGroup from here on; Java clients before 2.8 end when a join gets REBALANCE_IN_PROGRESS (KAFKA-10870), and later ones say 7 too. */
+const KNOWS_REBALANCE_SINCE = 8;
+
 /** Kinds of members, as ConsumerGroupDescribe numbers them. */
 const CLASSIC_MEMBER = 0;
 const CONSUMER_MEMBER = 1;
 
-/** The record that ends a classic group would take the offsets of an open transaction with it if there are no others. */
-function hasOnlyOpenOffsets({ offsets }: Group): boolean {
-  return offsets.hasOpen && offsets.all.size === 0;
-}
-
-function mustWait({ id }: Group): HeartbeatOutcome {
-  return refused(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, `Group ${id} has an open transaction.`);
+/** What waits in the classic group is to be asked again. */
+function sendBack(member: Member, turn: MemberTurn): void {
+  const { join } = member;
+  if (join && join.version < KNOWS_REBALANCE_SINCE) {
+    turn.wake.push([join.ticket, joinError(join, ErrorCode.NOT_COORDINATOR, member.id)]);
+    member.join = null;
+  }
+  refuseWaiting(member, ErrorCode.REBALANCE_IN_PROGRESS, turn);
 }
 
 function notFound(groupId: string, known: Group | undefined): string {

@@ -18,6 +18,7 @@ import {
   topicsRecord,
 } from './consumer-group.ts';
 import { refreshTopics, type TopicCatalog } from './consumer-topics.ts';
+import { sameProtocols } from './group.ts';
 import type { StateRecord } from './machine.ts';
 import { isReconciled, NO_PARTITIONS, reconcile, sameAssignment, samePartitions, type TopicPartitions } from './member-reconciliation.ts';
 import { SERVER_ASSIGNORS, type ServerAssignorName } from './server-assignors.ts';
@@ -148,9 +149,11 @@ export class Step {
 
 /** Whether two members said the same of themselves. */
 function sameWords(a: ConsumerMember, b: ConsumerMember): boolean {
-  const { current: _a, ...x } = a;
-  const { current: _b, ...y } = b;
-  return JSON.stringify(x) === JSON.stringify(y);
+  const { current: _a, classic: c, ...x } = a;
+  const { current: _b, classic: d, ...y } = b;
+  // Apart, because protocols may be megabytes.
+  const isSame = c === null || d === null ? c === d : c.sessionTimeoutMs === d.sessionTimeoutMs && sameProtocols(c.supportedProtocols, d.supportedProtocols);
+  return isSame && JSON.stringify(x) === JSON.stringify(y);
 }
 
 /** The one that most members ask for; ties and silence go to the order of the setting. */

@@ -142,10 +142,11 @@ export function offsetTombstone(group: Group, topic: string, partition: number):
   return { owner: group.id, key: encodeOffsetKey(group.id, topic, partition), value: null };
 }
 
-/** Deletes every offset and the group itself. */
+/** Deletes every offset, those of open transactions too, and the group itself. */
 export function groupTombstones(group: Group): StateRecord[] {
   const records: StateRecord[] = [];
   for (const [topic, partitions] of group.offsets.all) for (const partition of partitions.keys()) records.push(offsetTombstone(group, topic, partition));
+  for (const [topic, partition] of group.offsets.open()) if (!group.offsets.get(topic, partition)) records.push(offsetTombstone(group, topic, partition));
   return [...records, ...endOf(group)];
 }
 

@@ -343,7 +343,7 @@ export class Groups implements Machine<GroupCommand, GroupReply> {
     const group = this.#groups.get(id);
     // Without a record the classic group is gone; offsets are left when the id goes over to the new protocol.
     if (value === null) {
-      if (group && group.offsets.all.size > 0) this.#blank(group);
+      if (group && (group.offsets.all.size > 0 || group.offsets.hasOpen)) this.#blank(group);
       else this.#groups.delete(id);
     } else if (this.#loading) restore(this.#groupOrNew(id, 0), decodeGroupValue(value));
   }

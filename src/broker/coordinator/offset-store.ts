@@ -54,10 +54,18 @@ export class OffsetStore {
     }
   }
 
+  /** Partitions with offsets of open transactions; one may come several times. */
+  *open(): Generator<readonly [topic: string, partition: number]> {
+    for (const topics of this.#open.values()) for (const [topic, partitions] of topics) for (const partition of partitions.keys()) yield [topic, partition];
+  }
+
+  /** With what open transactions have committed of it: a marker that comes later brings nothing back (as in Kafka). */
   delete(topic: string, partition: number): void {
-    const partitions = this.#committed.get(topic);
-    partitions?.delete(partition);
-    if (partitions?.size === 0) this.#committed.delete(topic);
+    remove(this.#committed, topic, partition);
+    for (const [producerId, topics] of this.#open) {
+      remove(topics, topic, partition);
+      if (topics.size === 0) this.#open.delete(producerId);
+    }
   }
 
   /** Ends a producer's transaction: its offsets count now, unless a later record has overtaken them, or never. */
@@ -71,6 +79,12 @@ export class OffsetStore {
       }
     }
   }
+}
+
+function remove(topics: Topics, topic: string, partition: number): void {
+  const partitions = topics.get(topic);
+  partitions?.delete(partition);
+  if (partitions?.size === 0) topics.delete(topic);
 }
 
 function set(topics: Topics, { topic, partition }: { readonly topic: string; readonly partition: number }, entry: CommittedOffset): void {

@@ -9,7 +9,7 @@ import { errorText } from '../../lib/errors.ts';
 import type { Property } from '../../lib/props/spec.ts';
 import { CLUSTER_NAME, OPERATION, RESOURCE } from '../auth/acl.ts';
 import { brokerProperty, isDynamicBrokerKey, notNeeded } from '../broker-config.ts';
-import { overridesOf } from '../connection-limits.ts';
+import { checkLimits, overridesOf } from '../connection-limits.ts';
 import { groupConfigError, groupKeyError } from '../group-config.ts';
 import { handle, type RequestContext } from '../request.ts';
 import { configText, conflictingConfigs, TOPIC_PROPERTIES, topicConfigError, valueError } from '../topic-config.ts';
@@ -192,6 +192,14 @@ function brokerTarget(isDefault: boolean, { broker }: RequestContext): Target {
       }
       const message = valueError(key, value, property) ?? connectionLimitError(key, value as string);
       return message === null ? null : { errorCode: ErrorCode.INVALID_REQUEST, message };
+    },
+    checkAll(values) {
+      try {
+        checkLimits({ ...broker.config.server, ...values });
+        return null;
+      } catch (error) {
+        return { errorCode: ErrorCode.INVALID_REQUEST, message: errorText(error) };
+      }
     },
     inherited: (key) => broker.config.server[key] ?? configText(brokerProperty(key)?.options.default) ?? '',
     isList: (key) => brokerProperty(key)?.kind === 'list',

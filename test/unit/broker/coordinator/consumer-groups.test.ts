@@ -446,13 +446,36 @@ describe('records', () => {
     expect(kinds(c, from)).toEqual(['-target-epoch', '-topics', '-epoch', 'group']);
   });
 
-  it('of a group that has only offsets of an open transaction wait for its end', () => {
-    const c = withTopic(1);
+  it('keep offsets of open transactions, where others are and where none are, and when compaction has taken the others', () => {
+    for (const [first, compacted] of [
+      [false, false],
+      [true, false],
+      [true, true],
+    ]) {
+      const c = withTopic(1);
+      if (first) c.d.commit('g', 5);
+      c.d.txnCommit('g', 9, 1);
+      expect(c.join('g', 'a')).toMatchObject({ errorCode: 0 });
+      if (compacted) c.d.log.shift();
+      if (compacted) c.d.restart();
+      c.d.marker(1, true, partitionFor('g', 50));
+      expect(c.d.fetch('g').committedOffset).toBe(9);
+      c.d.restart();
+      expect(c.d.fetch('g').committedOffset).toBe(9);
+    }
+  });
+
+  it('that are deleted take offsets of open transactions with them', () => {
+    const c = withTopic(2);
+    c.d.commit('g', 5);
     c.d.txnCommit('g', 9, 1);
-    expect(c.join('g', 'a')).toMatchObject({ errorCode: E.COORDINATOR_LOAD_IN_PROGRESS });
+    c.d.txnCommit('g', 9, 1, { partition: 1 });
+    expect(c.d.run<'delete-groups'>({ kind: 'delete-groups', groups: ['g'] }).results[0]!.errorCode).toBe(0);
     c.d.marker(1, true, partitionFor('g', 50));
-    expect(c.join('g', 'a')).toMatchObject({ errorCode: 0 });
-    expect(c.d.fetch('g').committedOffset).toBe(9);
+    for (const again of [false, true]) {
+      if (again) c.d.restart();
+      expect([c.d.fetch('g').committedOffset, c.d.fetch('g', 1).committedOffset, [...c.d.groups.all.keys()]]).toEqual([-1, -1, []]);
+    }
   });
 
   it('bring everything back, with fresh sessions', () => {

@@ -129,6 +129,27 @@ describe('upgrade', () => {
     expect(waiting.reply).toMatchObject({ errorCode: E.REBALANCE_IN_PROGRESS });
   });
 
+  it('a client that takes REBALANCE_IN_PROGRESS of a join for the end is told to look for the coordinator', () => {
+    const c = withTopic(2);
+    const [old, young] = [c.d.enter('g', { version: 7 }), c.d.enter('g', { version: 8 })];
+    c.join('g', 'new');
+    expect([old, young].map(({ reply }) => reply?.errorCode)).toEqual([E.NOT_COORDINATOR, E.REBALANCE_IN_PROGRESS]);
+  });
+
+  it('a member that says the same again, however much it is, writes nothing; other protocols are written', () => {
+    const c = withTopic(2);
+    const [a] = classic(c, [[0, 1]]) as [string];
+    c.join('g', 'new');
+    rejoin(c, a);
+    const { has } = rejoin(c, a) as { has: number[] };
+    rejoin(c, a, has);
+    const before = c.d.log.length;
+    rejoin(c, a, has);
+    expect(c.d.log.length).toBe(before);
+    rejoin(c, a, has, { protocols: ['range', 'sticky'] });
+    expect(c.d.log.length).toBe(before + 1);
+  });
+
   it('in the middle of a rebalance members have what they say they hold', () => {
     const c = withTopic(2);
     const [a] = classic(c, [[0, 1]]) as [string];
