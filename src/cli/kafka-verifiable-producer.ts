@@ -36,7 +36,7 @@ const USAGE =
   'usage: verifiable-producer [-h] --topic TOPIC [--max-messages MAX-MESSAGES] [--throughput THROUGHPUT] [--acks ACKS] [--producer.config CONFIG_FILE] [--message-create-time CREATETIME] [--value-prefix VALUE-PREFIX] [--repeating-keys REPEATING-KEYS] (--bootstrap-server HOST1:PORT1[,HOST2:PORT2[...]] | --broker-list HOST1:PORT1[,HOST2:PORT2[...]])';
 const fault = argumentFault('verifiable-producer', USAGE);
 const CLIENT_ID = 'producer-1';
-/** Between sends while no broker answers. */
+/** Between sends while no broker answers, or all refuse the login. */
 const ABSENT_MS = 1_000;
 /** Most messages in one send: lines come out while a long run goes on. */
 const MAX_SEND = 500;
@@ -149,7 +149,7 @@ class VerifiableProducer {
       for (const { index, reason } of await this.#producer.send({ count, load, stored })) lost(index, ...refusalOf(topic, reason));
     } catch (error) {
       for (const index of unheard) lost(index, classOf(error), errorText(error));
-      if (error instanceof ConnectionError) await systemClock.sleep(ABSENT_MS, this.#stop.signal);
+      if (isAbsence(error)) await systemClock.sleep(ABSENT_MS, this.#stop.signal);
     }
   }
 }
@@ -159,6 +159,11 @@ function refusalOf(topic: string, reason: string): [exception: string, message: 
   if (!isTopicName(topic)) return [javaClassOf(ErrorCode.INVALID_TOPIC_EXCEPTION), `Invalid topics: [${topic}]`];
   const code = /bytes/.test(reason) ? ErrorCode.MESSAGE_TOO_LARGE : /timestamp/i.test(reason) ? ErrorCode.INVALID_TIMESTAMP : ErrorCode.INVALID_RECORD;
   return [javaClassOf(code), reason];
+}
+
+/** Whether there is no broker to send to: the next send would end as this one did. */
+function isAbsence(error: unknown): boolean {
+  return error instanceof ConnectionError || (error instanceof ProtocolError && error.wireCode === ErrorCode.SASL_AUTHENTICATION_FAILED);
 }
 
 /** A failed send names the broker's error in its text. */
