@@ -13,7 +13,7 @@ import { javaClassOf } from './kafka-tool/java-text.ts';
 import { type Options, type ToolOption, UsageFault } from './kafka-tool/options.ts';
 import { err, logLine, out, WireError } from './kafka-tool/output.ts';
 import { BOOTSTRAP, BROKER_LIST, runTool, settingsOf } from './kafka-tool/tool.ts';
-import { argumentFault, bootstrapWords, printEvent } from './kafka-tool/verifiable.ts';
+import { argumentFault, bootstrapWords, printEvent, runUntilSignal } from './kafka-tool/verifiable.ts';
 
 const OPTIONS: readonly ToolOption[] = [
   BOOTSTRAP,
@@ -197,15 +197,7 @@ async function run(options: Options): Promise<number> {
     out(`${USAGE}\n`);
     return 0;
   }
-  const tool = new VerifiableConsumer(options, await settingsFor(options));
-  let exitCode = 0;
-  const end = (code: number): void => {
-    exitCode = code;
-    tool.stop();
-  };
-  process.once('SIGINT', () => end(130)).once('SIGTERM', () => end(143));
-  await tool.run();
-  return exitCode;
+  return runUntilSignal(new VerifiableConsumer(options, await settingsFor(options)));
 }
 
 await runTool({

@@ -14,7 +14,7 @@ import { type Options, type ToolOption, UsageFault } from './kafka-tool/options.
 import { out } from './kafka-tool/output.ts';
 import { awaitBroker } from './kafka-tool/producing.ts';
 import { BOOTSTRAP, BROKER_LIST, runTool, settingsOf } from './kafka-tool/tool.ts';
-import { argumentFault, bootstrapWords, printEvent } from './kafka-tool/verifiable.ts';
+import { argumentFault, bootstrapWords, printEvent, runUntilSignal } from './kafka-tool/verifiable.ts';
 
 const OPTIONS: readonly ToolOption[] = [
   BOOTSTRAP,
@@ -179,15 +179,7 @@ async function run(options: Options): Promise<number> {
     return 0;
   }
   const plan = planOf(options);
-  const tool = new VerifiableProducer(plan, await producerFor(options));
-  let exitCode = 0;
-  const end = (code: number): void => {
-    exitCode = code;
-    tool.stop();
-  };
-  process.once('SIGINT', () => end(130)).once('SIGTERM', () => end(143));
-  await tool.run();
-  return exitCode;
+  return runUntilSignal(new VerifiableProducer(plan, await producerFor(options)));
 }
 
 await runTool({

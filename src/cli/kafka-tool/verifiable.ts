@@ -1,4 +1,4 @@
-/** What both verifiable tools have: events as lines of JSON, and complaints about command lines as argparse words them. */
+/** What both verifiable tools have: events as lines of JSON, complaints about command lines as argparse words them, and their end. */
 import { javaDouble } from './java-text.ts';
 import { type Options, UsageFault } from './options.ts';
 import { out } from './output.ts';
@@ -25,4 +25,16 @@ export function bootstrapWords(options: Options, fault: ArgumentFault): string[]
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '');
+}
+
+/** Runs a tool until it has done its work or is told to stop; answers the exit code, 128 and the signal's number in that case. */
+export async function runUntilSignal(tool: { run(): Promise<void>; stop(): void }): Promise<number> {
+  let exitCode = 0;
+  const end = (code: number): void => {
+    exitCode = code;
+    tool.stop();
+  };
+  process.once('SIGINT', () => end(130)).once('SIGTERM', () => end(143));
+  await tool.run();
+  return exitCode;
 }
