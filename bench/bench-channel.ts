@@ -1,25 +1,12 @@
 /** A channel as an agent would make it, without an agent: for benchmarks of channels alone. */
 import type { Channel } from '../src/agent/core/channel.ts';
-import { ChannelCounters } from '../src/agent/core/counters.ts';
-import type { AnySpec, ChannelContext, ChannelSpec } from '../src/agent/core/define.ts';
-import { systemClock } from '../src/lib/clock.ts';
+import type { AnySpec, ChannelSpec } from '../src/agent/core/define.ts';
+import { loneChannelContext } from '../src/agent/core/lone-channel.ts';
 import { parseProperties } from '../src/lib/props/spec.ts';
 
 /** `raw` are its properties as a definition would have them; `home` is where its default directories are. */
 export function benchChannel(spec: ChannelSpec, raw: Readonly<Record<string, string>>, home: string): Channel {
   const { config } = parseProperties((spec as AnySpec).properties, Object.fromEntries(Object.entries(raw).map(([key, value]) => [key, { value }])));
   const log = { trace() {}, debug() {}, info() {}, warn: console.error, error: console.error, isLevelEnabled: () => false };
-  const ctx = {
-    name: 'c1',
-    agent: 'bench',
-    home,
-    log,
-    clock: systemClock,
-    counters: new ChannelCounters(),
-    extra: {},
-    degraded() {},
-    healthy() {},
-    failed() {},
-  };
-  return spec.create(config as never, ctx as unknown as ChannelContext);
+  return spec.create(config as never, loneChannelContext({ name: 'c1', agent: 'bench', home, log }));
 }

@@ -11,9 +11,8 @@ import { databaseFile } from '../agent/channels/jdbc-settings.ts';
 import { loadAgent } from '../agent/config/load.ts';
 import type { ChannelModel } from '../agent/config/model.ts';
 import type { Channel } from '../agent/core/channel.ts';
-import { ChannelCounters } from '../agent/core/counters.ts';
-import type { ChannelContext } from '../agent/core/define.ts';
 import type { Event } from '../agent/core/event.ts';
+import { loneChannelContext } from '../agent/core/lone-channel.ts';
 import { systemClock } from '../lib/clock.ts';
 import { AppError, ConfigError, errorText } from '../lib/errors.ts';
 import { realDisk } from '../lib/files.ts';
@@ -256,18 +255,7 @@ async function openChannel({ channel, agent, context }: Task): Promise<Channel> 
     context.stderr.write(`${words.filter((word) => typeof word === 'string').join(' ')}\n`);
   };
   const log: Logger = { trace() {}, debug() {}, info() {}, warn, error: warn, isLevelEnabled: () => false };
-  const ctx: ChannelContext = {
-    name: channel.name,
-    agent: `${agent} (flume-ng channel)`,
-    home: homeOf(context),
-    log,
-    clock: systemClock,
-    counters: new ChannelCounters(),
-    extra: {},
-    degraded() {},
-    healthy() {},
-    failed() {},
-  };
+  const ctx = loneChannelContext({ name: channel.name, agent: `${agent} (flume-ng channel)`, home: homeOf(context), log });
   const opened = channel.spec.create(channel.config, ctx);
   await opened.start();
   return opened;

@@ -15,6 +15,7 @@ import { handle, type RequestContext } from '../request.ts';
 import { configText, conflictingConfigs, TOPIC_PROPERTIES, topicConfigError, valueError } from '../topic-config.ts';
 import { CONFIG_RESOURCE } from './config-resources.ts';
 import { unlessDiskRefuses } from './refusing-disk.ts';
+import { timesNamed } from './repeats.ts';
 
 const OP = { set: 0, delete: 1, append: 2, subtract: 3 } as const;
 
@@ -64,8 +65,7 @@ export const incrementalAlterConfigs = handle(IncrementalAlterConfigs, async ({ 
 
 async function alterAll(resources: readonly Resource[], mode: Mode, context: RequestContext) {
   const key = ({ resourceType, resourceName }: Resource): string => `${resourceType} ${resourceName}`;
-  const counts = new Map<string, number>();
-  for (const resource of resources) counts.set(key(resource), (counts.get(key(resource)) ?? 0) + 1);
+  const counts = timesNamed(resources.map(key));
   const out = [];
   for (const resource of resources) {
     const twice = (counts.get(key(resource)) ?? 0) > 1;

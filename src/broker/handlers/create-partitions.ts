@@ -6,6 +6,7 @@ import { OPERATION, RESOURCE } from '../auth/acl.ts';
 import type { Mutations } from '../quotas.ts';
 import { handle, type RequestContext } from '../request.ts';
 import { manualPlacementError } from './manual-placement.ts';
+import { timesNamed } from './repeats.ts';
 
 /** Older clients would take THROTTLING_QUOTA_EXCEEDED for a failure. */
 const KNOWS_QUOTA_SINCE = 3;
@@ -15,8 +16,7 @@ type Growth = RequestOf<typeof CreatePartitions>['topics'][number];
 export const createPartitions = handle(CreatePartitions, async (request, context) => {
   const quota = context.broker.quotas.mutations(context, context.version >= KNOWS_QUOTA_SINCE);
   const results = [];
-  const counts = new Map<string, number>();
-  for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const counts = timesNamed(request.topics.map(({ name }) => name));
   for (const growth of request.topics) {
     if (counts.get(growth.name) === 1) results.push(await grow(growth, { validateOnly: request.validateOnly, quota }, context));
   }

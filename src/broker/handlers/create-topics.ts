@@ -13,6 +13,7 @@ import { handle, type RequestContext } from '../request.ts';
 import { conflictingConfigs, topicConfigError } from '../topic-config.ts';
 
 import { manualPlacementError } from './manual-placement.ts';
+import { timesNamed } from './repeats.ts';
 
 /** Older clients would take the code for a failure. */
 const KNOWS_QUOTA_SINCE = 6;
@@ -24,8 +25,7 @@ interface Refusal {
 }
 
 export const createTopics = handle(CreateTopics, async (request, context) => {
-  const counts = new Map<string, number>();
-  for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const counts = timesNamed(request.topics.map(({ name }) => name));
   const quota = context.broker.quotas.mutations(context, context.version >= KNOWS_QUOTA_SINCE);
   const topics = [];
   for (const creation of request.topics) {

@@ -5,6 +5,7 @@ import { ZERO_UUID } from '../../kafka/schema.ts';
 import { OPERATION, RESOURCE } from '../auth/acl.ts';
 import type { Mutations } from '../quotas.ts';
 import { handle, type RequestContext } from '../request.ts';
+import { timesNamed } from './repeats.ts';
 
 /** Older clients would take THROTTLING_QUOTA_EXCEEDED for a failure. */
 const KNOWS_QUOTA_SINCE = 5;
@@ -39,9 +40,8 @@ type Wanted = { readonly name: string | null; readonly topicId: string };
 
 /** Kafka deletes nothing that a request names twice, be it by name and id. */
 function repeatedTopics(wanted: readonly Wanted[], { broker }: RequestContext): (one: Wanted) => string | null {
-  const counts = new Map<string, number>();
+  const counts = timesNamed(wanted.map(({ name, topicId }) => name ?? topicId));
   const count = (key: string): number => counts.get(key) ?? 0;
-  for (const { name, topicId } of wanted) counts.set(name ?? topicId, count(name ?? topicId) + 1);
   return ({ name: given, topicId }) => {
     if (given !== null) {
       if (count(given) > 1) return 'Duplicate topic name.';

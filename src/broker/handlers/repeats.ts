@@ -1,6 +1,6 @@
 /**
- * Keeps requests in bounds that name the same thing again and again. Kafka answers each time anew, so that a small request
- * can ask for an answer of any size; here as well, as long as what is told twice stays small.
+ * Requests that name the same thing again and again: how often they do, and a bound. Kafka answers questions each time anew,
+ * so that a small request can ask for an answer of any size; here as well, as long as what is told twice stays small.
  */
 import { ProtocolError } from '../../lib/errors.ts';
 
@@ -21,4 +21,11 @@ export class Repeats {
     this.#repeated += 1 + told;
     if (this.#repeated > MOST_REPEATED) throw new ProtocolError(`it asks for "${name}" and others again and again`);
   }
+}
+
+/** How often each thing is named, in the order of first mention: Kafka refuses most changes that are asked for twice. */
+export function timesNamed(names: Iterable<string>): ReadonlyMap<string, number> {
+  const times = new Map<string, number>();
+  for (const name of names) times.set(name, (times.get(name) ?? 0) + 1);
+  return times;
 }
